@@ -1,0 +1,135 @@
+import type { EvalSuiteSpec } from "../../schemas/eval-suite.ts";
+import type { ModelDeploymentSpec } from "../../schemas/model-deployment.ts";
+import type { PromptTemplateSpec } from "../../schemas/prompt-template.ts";
+import type { Json } from "./canonical.ts";
+
+/**
+ * `content` is hashed into the revision and blocks readiness; `gate` and `observes` do neither.
+ * Only content edges must be free of cycles.
+ */
+export type EdgeType = "content" | "gate" | "observes";
+
+export interface Edge {
+  readonly type: EdgeType;
+  readonly kind: string;
+  readonly name: string;
+  /** Where the reference stands, e.g. `spec.targets[0].promptRef.name`. */
+  readonly field: string;
+}
+
+/** What makes objects of one kind behave as they do. */
+export interface Behaviour<Spec> {
+  /** Raised when the list below changes its meaning: every revision of the kind changes with it. */
+  readonly version: number;
+  /**
+   * The behavioural fields with defaults left out, so that a new optional field changes no revision;
+   * undefined while outside content is not resolved yet.
+   */
+  readonly fields: (spec: Spec) => Json | undefined;
+  readonly edges: (spec: Spec) => Edge[];
+}
+
+/** Leaves out members that equal their default. */
+function withoutDefaults<T extends Record<string, unknown>>(value: T, defaults: Partial<T>): Json {
+  const kept = Object.entries(value).filter(
+    ([key, member]) => member !== undefined && member !== defaults[key],
+  );
+  return Object.fromEntries(kept) as Json;
+}
+
+const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+const nonEmpty = <T extends object>(value: T | undefined) =>
+  value !== undefined && Object.keys(value).length > 0 ? (value as unknown as Json) : undefined;
+
+const promptTemplate: Behaviour<PromptTemplateSpec> = {
+  version: 1,
+  fields: (spec) => ({
+    messages: spec.messages.map(({ role, content }) => ({ role, content })),
+    variables: nonEmpty(
+      spec.variables
+        .map(({ name, type, default: value }) =>
+          withoutDefaults({ name, type, default: value as Json }, { type: "string" }),
+        )
+        .sort((a, b) => byName(a as { name: string }, b as { name: string })),
+    ),
+    parameters: nonEmpty(spec.parameters),
+    outputSchema: spec.outputSchema as Json | undefined,
+  }),
+  edges: () => [],
+};
+
+const modelDeployment: Behaviour<ModelDeploymentSpec> = {
+  version: 1,
+  fields: (spec) => ({
+    type: spec.type,
+    baseURL: spec.external?.baseURL.replace(/\/+$/, ""),
+    model: spec.external?.model,
+  }),
+  edges: () => [],
+};
+
+const assertions = (list: EvalSuiteSpec["assert"] | undefined): Json | undefined =>
+  list && list.length > 0
+    ? list.map(({ type, value, threshold, weight, metric }) =>
+        withoutDefaults({ type, value, threshold, weight, metric }, { weight: 1 }),
+      )
+    : undefined;
+
+const evalSuite: Behaviour<EvalSuiteSpec> = {
+  version: 1,
+  fields: (spec) => {
+    const files = (spec.cases.files ?? []).map(({ path, digest }) => ({
+      format: path.slice(path.lastIndexOf(".") + 1).toLowerCase(),
+      digest,
+    }));
+    if (files.some((file) => file.digest === undefined)) return undefined;
+    return {
+      inline: nonEmpty(
+        (spec.cases.inline ?? []).map(({ id, vars, expected, assert, critical, cluster }) => ({
+          id,
+          vars: nonEmpty(vars),
+          expected: expected as Json | undefined,
+          assert: assertions(assert),
+          critical: critical === true ? true : undefined,
+          cluster,
+        })),
+      ),
+      files: nonEmpty(files),
+      assert: assertions(spec.assert),
+      repeats: spec.repeats === 1 ? undefined : spec.repeats,
+    };
+  },
+  edges: (spec) => [
+    ...spec.targets.flatMap((target, i): Edge[] => [
+      {
+        type: "observes",
+        kind: "PromptTemplate",
+        name: target.promptRef.name,
+        field: `spec.targets[${i}].promptRef.name`,
+      },
+      {
+        type: "observes",
+        kind: "ModelDeployment",
+        name: target.modelRef.name,
+        field: `spec.targets[${i}].modelRef.name`,
+      },
+    ]),
+    ...(spec.judge
+      ? [
+          {
+            type: "content",
+            kind: "ModelDeployment",
+            name: spec.judge.modelRef.name,
+            field: "spec.judge.modelRef.name",
+          } satisfies Edge,
+        ]
+      : []),
+  ],
+};
+
+/** By kind. A kind enters with its reconciler. */
+export const BEHAVIOURS: Readonly<Record<string, Behaviour<never>>> = {
+  PromptTemplate: promptTemplate,
+  ModelDeployment: modelDeployment,
+  EvalSuite: evalSuite,
+};

@@ -1,0 +1,150 @@
+import type { CustomResource } from "../../schemas/kind.ts";
+import { BEHAVIOURS, type Edge } from "./behaviour.ts";
+import { digestOf } from "./canonical.ts";
+
+export interface GraphProblem {
+  readonly code: "MissingReference" | "Cycle";
+  readonly message: string;
+  readonly field: string;
+}
+
+export interface GraphNode {
+  /** `Kind/name`. */
+  readonly key: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly object: CustomResource<unknown>;
+  /** Digest over the whole desired object: must I apply? */
+  readonly specDigest: string;
+  /** Digest over what makes it behave as it does; undefined while content is missing or unresolved. */
+  readonly revision: string | undefined;
+  readonly edges: readonly Edge[];
+  readonly problems: readonly GraphProblem[];
+}
+
+export interface RevisionGraph {
+  readonly nodes: ReadonlyMap<string, GraphNode>;
+  /** Keys, dependencies first; nodes of a cycle last. */
+  readonly order: readonly string[];
+}
+
+export const nodeKey = (kind: string, name: string): string => `${kind}/${name}`;
+
+/** The revision of an object outside the graph (applied by someone else), or undefined when there is none. */
+export type ExternalRevision = (kind: string, name: string) => string | undefined;
+
+/** Digest over the whole desired object as it is applied. */
+export function specDigestOf(object: CustomResource<unknown>): string {
+  const { apiVersion, kind, metadata, spec } = object;
+  const { name, namespace, labels, annotations } = metadata;
+  return digestOf({ apiVersion, kind, metadata: { name, namespace, labels, annotations }, spec });
+}
+
+/**
+ * The revision of one object, given the revisions of its content edges.
+ * References are replaced by what they refer to, so that renaming a dependency changes nothing.
+ * @returns undefined while something it is made from is unresolved
+ */
+export function revisionOf(
+  object: CustomResource<unknown>,
+  contentRevision: (edge: Edge) => string | undefined,
+): string | undefined {
+  const behaviour = BEHAVIOURS[object.kind];
+  if (!behaviour) return digestOf({ kind: object.kind, spec: object.spec });
+  const fields = behaviour.fields(object.spec as never);
+  if (fields === undefined) return undefined;
+  const content: Record<string, string> = {};
+  for (const edge of behaviour.edges(object.spec as never)) {
+    if (edge.type !== "content") continue;
+    const revision = contentRevision(edge);
+    if (revision === undefined) return undefined;
+    content[edge.field] = revision;
+  }
+  return digestOf({
+    kind: object.kind,
+    version: behaviour.version,
+    fields,
+    content: Object.keys(content).length > 0 ? content : undefined,
+  });
+}
+
+/** Typed edges and revisions of a set of objects with distinct kind and name. Never throws on bad references. */
+export function buildGraph(
+  objects: readonly CustomResource<unknown>[],
+  external: ExternalRevision = () => undefined,
+): RevisionGraph {
+  const byKey = new Map(objects.map((object) => [nodeKey(object.kind, object.metadata.name), object]));
+  const nodes = new Map<string, GraphNode>();
+  const order: string[] = [];
+  const visiting = new Set<string>();
+
+  function visit(key: string, object: CustomResource<unknown>): GraphNode | "cycle" {
+    const known = nodes.get(key);
+    if (known) return known;
+    if (visiting.has(key)) return "cycle";
+    visiting.add(key);
+    const problems: GraphProblem[] = [];
+    const edges = BEHAVIOURS[object.kind]?.edges(object.spec as never) ?? [];
+    const revisions = new Map<Edge, string | undefined>();
+    for (const edge of edges) {
+      const targetKey = nodeKey(edge.kind, edge.name);
+      const target = byKey.get(targetKey);
+      if (!target) {
+        const revision = external(edge.kind, edge.name);
+        revisions.set(edge, revision);
+        if (revision === undefined) {
+          problems.push({
+            code: "MissingReference",
+            field: edge.field,
+            message: `${edge.kind} ${JSON.stringify(edge.name)} is not in the repository nor in the namespace`,
+          });
+        }
+        continue;
+      }
+      if (edge.type !== "content") continue;
+      const node = visit(targetKey, target);
+      if (node === "cycle") {
+        problems.push({
+          code: "Cycle",
+          field: edge.field,
+          message: `${key} is made from ${targetKey}, which is made from ${key}`,
+        });
+      } else revisions.set(edge, node.revision);
+    }
+    visiting.delete(key);
+    const node: GraphNode = {
+      key,
+      kind: object.kind,
+      name: object.metadata.name,
+      object,
+      specDigest: specDigestOf(object),
+      revision: revisionOf(object, (edge) => revisions.get(edge)),
+      edges,
+      problems,
+    };
+    nodes.set(key, node);
+    order.push(key);
+    return node;
+  }
+
+  // Sorted, so that the order does not depend on the order of files.
+  for (const [key, object] of [...byKey].sort(([a], [b]) => (a < b ? -1 : 1))) visit(key, object);
+  return { nodes, order: observedFirst(nodes, order) };
+}
+
+/** Moves what observes or gates others behind them where that makes no cycle: a suite after its targets. */
+function observedFirst(nodes: ReadonlyMap<string, GraphNode>, order: readonly string[]): string[] {
+  const sorted: string[] = [];
+  const seen = new Set<string>();
+  function place(key: string, path: ReadonlySet<string>): void {
+    const node = nodes.get(key);
+    if (!node || seen.has(key) || path.has(key)) return;
+    const deeper = new Set(path).add(key);
+    for (const edge of node.edges) place(nodeKey(edge.kind, edge.name), deeper);
+    if (seen.has(key)) return;
+    seen.add(key);
+    sorted.push(key);
+  }
+  for (const key of order) place(key, new Set());
+  return sorted;
+}
