@@ -1,15 +1,23 @@
 import { z } from "zod";
 
-/** A rule that types cannot express, checked by the API server (CEL) and by `slipway validate`. */
-export interface CelRule {
+/** A rule that types cannot express: the API server checks it in CEL, `slipway validate` with the function. */
+export interface Rule<T> {
+  /** CEL over `self` (and `oldSelf`). */
   readonly rule: string;
   /** Says what to write instead. */
   readonly message: string;
+  /** The same in TypeScript; absent for rules about a change (`oldSelf`). */
+  readonly check?: (self: T) => boolean;
 }
 
-/** Attaches CEL rules to an object schema; they end up in `x-kubernetes-validations`. */
-export function rules(...list: CelRule[]): { "x-kubernetes-validations": CelRule[] } {
-  return { "x-kubernetes-validations": list };
+/** Attaches rules to an object schema: as `x-kubernetes-validations` and as refinements. */
+export function withRules<T extends z.ZodType>(schema: T, ...list: Rule<z.output<T>>[]): T {
+  let refined: T = schema;
+  for (const { check, message } of list) if (check) refined = refined.refine(check, { message }) as T;
+  return refined.meta({
+    ...schema.meta(),
+    "x-kubernetes-validations": list.map(({ rule, message }) => ({ rule, message })),
+  });
 }
 
 /** Makes a list of named entries a map for server-side apply, so that entries merge by key. */

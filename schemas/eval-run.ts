@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commitId, digest, identifier, objectName, revision, rules, statusBase } from "./common.ts";
+import { commitId, digest, identifier, objectName, revision, statusBase, withRules } from "./common.ts";
 import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
 
 /** One side of a run: everything it needs is in the bundle, so that it can run again after a crash. */
@@ -9,8 +9,8 @@ const side = z.strictObject({
   revision: revision.describe("Digest over the targets' prompt and deployment revisions."),
 });
 
-export const evalRunSpec = z
-  .strictObject({
+export const evalRunSpec = withRules(
+  z.strictObject({
     suite: z.strictObject({
       name: objectName,
       revision,
@@ -21,16 +21,14 @@ export const evalRunSpec = z
     repository: objectName.optional(),
     base: side.optional().describe("Absent when there is nothing to compare with."),
     head: side,
-  })
-  .meta(
-    rules(
-      { rule: "self == oldSelf", message: "an EvalRun's spec cannot be changed: make a new one" },
-      {
-        rule: "self.trigger != 'PullRequest' || has(self.pullRequest)",
-        message: "trigger: PullRequest needs pullRequest",
-      },
-    ),
-  );
+  }),
+  { rule: "self == oldSelf", message: "an EvalRun's spec cannot be changed: make a new one" },
+  {
+    rule: "self.trigger != 'PullRequest' || has(self.pullRequest)",
+    message: "trigger: PullRequest needs pullRequest",
+    check: (self) => self.trigger !== "PullRequest" || self.pullRequest !== undefined,
+  },
+);
 export type EvalRunSpec = z.infer<typeof evalRunSpec>;
 
 const measure = z.number().min(-1e12).max(1e12);

@@ -9,9 +9,9 @@ import {
   mapKeys,
   objectName,
   repositoryPath,
-  rules,
   statusBase,
   suspend,
+  withRules,
 } from "./common.ts";
 import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
 
@@ -85,8 +85,8 @@ export const target = z.strictObject({
   modelRef: localRef,
 });
 
-export const gate = z
-  .strictObject({
+export const gate = withRules(
+  z.strictObject({
     name: objectName,
     metric: identifier
       .default("pass-rate")
@@ -105,19 +105,18 @@ export const gate = z
       .enum(["Pass", "Fail"])
       .default("Pass")
       .describe("What counts when the cases cannot tell. Pass leaves a warning in the comment."),
-  })
-  .meta(
-    rules(
-      {
-        rule: "has(self.margin) || has(self.min) || has(self.max)",
-        message: "a gate needs margin, min or max",
-      },
-      {
-        rule: "!has(self.min) || !has(self.max) || self.min <= self.max",
-        message: "min must not be greater than max",
-      },
-    ),
-  );
+  }),
+  {
+    rule: "has(self.margin) || has(self.min) || has(self.max)",
+    message: "a gate needs margin, min or max",
+    check: (self) => self.margin !== undefined || self.min !== undefined || self.max !== undefined,
+  },
+  {
+    rule: "!has(self.min) || !has(self.max) || self.min <= self.max",
+    message: "min must not be greater than max",
+    check: (self) => self.min === undefined || self.max === undefined || self.min <= self.max,
+  },
+);
 export type Gate = z.infer<typeof gate>;
 
 export const budget = z
@@ -138,8 +137,8 @@ export const budget = z
   .describe("What one run may use.");
 export type Budget = z.infer<typeof budget>;
 
-export const evalSuiteSpec = z
-  .strictObject({
+export const evalSuiteSpec = withRules(
+  z.strictObject({
     description: z.string().max(1024).optional(),
     targets: z
       .array(target)
@@ -147,17 +146,17 @@ export const evalSuiteSpec = z
       .max(16)
       .meta(mapKeys("name"))
       .describe("What is evaluated: a prompt on a deployment."),
-    cases: z
-      .strictObject({
+    cases: withRules(
+      z.strictObject({
         inline: z.array(evalCase).max(200).optional().meta(mapKeys("id")),
         files: z.array(caseFile).max(32).optional().meta(mapKeys("path")),
-      })
-      .meta(
-        rules({
-          rule: "(has(self.inline) && self.inline.size() > 0) || (has(self.files) && self.files.size() > 0)",
-          message: "cases needs inline or files",
-        }),
-      ),
+      }),
+      {
+        rule: "(has(self.inline) && self.inline.size() > 0) || (has(self.files) && self.files.size() > 0)",
+        message: "cases needs inline or files",
+        check: (self) => (self.inline?.length ?? 0) > 0 || (self.files?.length ?? 0) > 0,
+      },
+    ),
     assert: z.array(assertion).max(32).default([]).describe("Assertions of every case."),
     gates: z.array(gate).max(16).default([]).meta(mapKeys("name")),
     repeats: z.int().min(1).max(20).default(1).describe("Answers per case and side."),
@@ -167,13 +166,13 @@ export const evalSuiteSpec = z
       .describe("The deployment that answers llm-rubric."),
     budget: budget.optional(),
     suspend,
-  })
-  .meta(
-    rules({
-      rule: "has(self.judge) || !has(self.assert) || !self.assert.exists(a, a.type == 'llm-rubric' || a.type == 'not-llm-rubric')",
-      message: "llm-rubric needs judge.modelRef",
-    }),
-  );
+  }),
+  {
+    rule: "has(self.judge) || !has(self.assert) || !self.assert.exists(a, a.type == 'llm-rubric' || a.type == 'not-llm-rubric')",
+    message: "llm-rubric needs judge.modelRef",
+    check: (self) => self.judge !== undefined || !self.assert.some((a) => a.type.endsWith("llm-rubric")),
+  },
+);
 export type EvalSuiteSpec = z.infer<typeof evalSuiteSpec>;
 
 export const evalSuiteStatus = z.strictObject({

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { decimal, duration, rules, secretKeyRef, statusBase, suspend } from "./common.ts";
+import { decimal, duration, secretKeyRef, statusBase, suspend, withRules } from "./common.ts";
 import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
 
 export const pricing = z
@@ -33,19 +33,19 @@ export const externalEndpoint = z.strictObject({
   maxConcurrency: z.int().min(1).max(1000).default(8).describe("Most calls in flight to this endpoint."),
 });
 
-export const modelDeploymentSpec = z
-  .strictObject({
+export const modelDeploymentSpec = withRules(
+  z.strictObject({
     description: z.string().max(1024).optional(),
     type: z.enum(["External"]).describe("External: a model that somebody else serves."),
     external: externalEndpoint.optional(),
     suspend,
-  })
-  .meta(
-    rules({
-      rule: "self.type != 'External' || has(self.external)",
-      message: "type: External needs the section external with baseURL and model",
-    }),
-  );
+  }),
+  {
+    rule: "self.type != 'External' || has(self.external)",
+    message: "type: External needs the section external with baseURL and model",
+    check: (self) => self.type !== "External" || self.external !== undefined,
+  },
+);
 export type ModelDeploymentSpec = z.infer<typeof modelDeploymentSpec>;
 
 export const modelDeploymentStatus = z.strictObject({

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { anyJson, identifier, mapKeys, objectName, rules, statusBase, suspend } from "./common.ts";
+import { anyJson, identifier, mapKeys, objectName, statusBase, suspend, withRules } from "./common.ts";
 import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
 
 export const promptMessage = z.strictObject({
@@ -37,8 +37,8 @@ export const modelParameters = z.strictObject({
 });
 export type ModelParameters = z.infer<typeof modelParameters>;
 
-export const promptTemplateSpec = z
-  .strictObject({
+export const promptTemplateSpec = withRules(
+  z.strictObject({
     description: z.string().max(1024).optional(),
     messages: z
       .array(promptMessage)
@@ -56,13 +56,13 @@ export const promptTemplateSpec = z
       })
       .optional(),
     suspend,
-  })
-  .meta(
-    rules({
-      rule: "self.messages.exists(m, m.role == 'user')",
-      message: "messages needs at least one with role: user",
-    }),
-  );
+  }),
+  {
+    rule: "self.messages.exists(m, m.role == 'user')",
+    message: "messages needs at least one with role: user",
+    check: (self) => self.messages.some((m) => m.role === "user"),
+  },
+);
 export type PromptTemplateSpec = z.infer<typeof promptTemplateSpec>;
 
 export const promptTemplateStatus = z.strictObject({

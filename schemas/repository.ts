@@ -6,9 +6,9 @@ import {
   localRef,
   mapKeys,
   objectName,
-  rules,
   statusBase,
   suspend,
+  withRules,
 } from "./common.ts";
 import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
 
@@ -46,8 +46,8 @@ export const pullRequestSettings = z.strictObject({
     .describe("Most US dollars that evaluating one pull request may cost."),
 });
 
-export const repositorySpec = z
-  .strictObject({
+export const repositorySpec = withRules(
+  z.strictObject({
     url: z
       .string()
       .min(8)
@@ -97,13 +97,13 @@ export const repositorySpec = z
     forge: forgeSettings.optional(),
     pullRequests: pullRequestSettings.optional(),
     suspend,
-  })
-  .meta(
-    rules({
-      rule: "!has(self.pullRequests) || !self.pullRequests.enabled || has(self.forge)",
-      message: "pullRequests needs the section forge",
-    }),
-  );
+  }),
+  {
+    rule: "!has(self.pullRequests) || !self.pullRequests.enabled || has(self.forge)",
+    message: "pullRequests needs the section forge",
+    check: (self) => !self.pullRequests?.enabled || self.forge !== undefined,
+  },
+);
 export type RepositorySpec = z.infer<typeof repositorySpec>;
 
 export const inventoryEntry = z.strictObject({
