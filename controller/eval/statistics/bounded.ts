@@ -46,7 +46,11 @@ function lossPValue({ units, mean, variance }: Spread, range: number): number {
  * The interval is never narrower than this on either side: `scale`·z²/(units+z²), what Tango's gives for pairs that
  * all agree, so that a few cases without any difference prove nothing.
  */
-export function floorInterval({ units, mean }: Spread, scale: number, alpha: number): Interval & { half: number } {
+export function floorInterval(
+  { units, mean }: Spread,
+  scale: number,
+  alpha: number,
+): Interval & { half: number } {
   const z = normalQuantile(alpha);
   const half = (scale * z * z) / (units + z * z);
   const share = scale > 0 ? Math.min(1, -mean / scale) : 1;

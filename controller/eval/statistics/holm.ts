@@ -10,7 +10,8 @@ import { assertAlpha } from "./wilson.ts";
 export function holm(pValues: readonly number[], alpha = 0.05): boolean[] {
   assertAlpha(alpha);
   const bad = pValues.find((p) => !(p >= 0 && p <= 1));
-  if (bad !== undefined) throw new SlipwayError("InvalidPValue", `${bad} is not a p-value`, { hint: "p-values lie in [0, 1]" });
+  if (bad !== undefined)
+    throw new SlipwayError("InvalidPValue", `${bad} is not a p-value`, { hint: "p-values lie in [0, 1]" });
   const order = pValues.map((_, index) => index).sort((a, b) => pValues[a]! - pValues[b]!);
   const rejected = new Array<boolean>(pValues.length).fill(false);
   for (const [rank, index] of order.entries()) {

@@ -1,6 +1,6 @@
 import { allSubsetMeans, randomSubsetMeans } from "./subsets.ts";
 import type { Interval } from "./types.ts";
-import type { Units } from "./units.ts";
+import { compareUnits, mirror, type Units } from "./units.ts";
 
 /** Whether flipping the signs of `count` units can reach a one-sided error of alpha at all: 2^-count <= alpha. */
 export function canFlip(count: number, alpha: number): boolean {
@@ -16,10 +16,11 @@ export function canFlip(count: number, alpha: number): boolean {
  * (Phipson & Smyth 2010).
  */
 export function signFlip(units: Units, alpha: number, resamples: number, seed: number): Interval {
-  // Comparing head with base must be the exact mirror of comparing base with head, draws included.
-  if (mirrored(units)) {
-    const { lower, upper, atLeastZero, atMostZero } = flip(negated(units), alpha, resamples, seed);
-    return { lower: -upper, upper: -lower, lossPValue: atMostZero + 0 * atLeastZero };
+  // Comparing base with head must be the exact mirror of comparing head with base, draws included.
+  const other = mirror(units);
+  if (compareUnits(other, units) < 0) {
+    const { lower, upper, atMostZero } = flip(other, alpha, resamples, seed);
+    return { lower: 0 - upper, upper: 0 - lower, lossPValue: atMostZero };
   }
   const { lower, upper, atLeastZero } = flip(units, alpha, resamples, seed);
   return { lower, upper, lossPValue: atLeastZero };
@@ -54,18 +55,4 @@ function snapToZero(means: Float64Array): void {
 function countBelow(sorted: Float64Array, limit: number, orEqual: boolean): number {
   const index = sorted.findIndex((value) => (orEqual ? value > limit : value >= limit));
   return index === -1 ? sorted.length : index;
-}
-
-/** True for one of a data set and its mirror image, false for the other (and for one that is its own mirror). */
-function mirrored({ sums, weights }: Units): boolean {
-  const last = sums.length - 1;
-  for (let i = 0; i <= last; i++) {
-    const difference = sums[i]! + sums[last - i]! || weights[i]! - weights[last - i]!;
-    if (difference !== 0) return difference < 0;
-  }
-  return false;
-}
-
-function negated({ sums, weights }: Units): Units {
-  return { sums: sums.map((sum) => -sum).reverse(), weights: weights.slice().reverse() };
 }

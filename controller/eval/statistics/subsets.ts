@@ -6,7 +6,7 @@ export interface SubsetMeans {
   readonly empty: number;
 }
 
-/** Every subset of up to 30 units, by Gray code (one unit changes a step; sums are restarted so as not to drift). */
+/** Every subset of up to 30 units; each is a smaller one and its lowest unit. */
 export function allSubsetMeans(sums: Float64Array, weights: Float64Array): SubsetMeans {
   const total = 2 ** sums.length;
   const sumOf = new Float64Array(total);
@@ -25,7 +25,12 @@ export function allSubsetMeans(sums: Float64Array, weights: Float64Array): Subse
  * draw; a table of the 256 sums of each eight units turns its bytes into sums, so that a draw costs n/8 additions.
  * Blocks of units are the outer loop: the tables stay in the first-level cache.
  */
-export function randomSubsetMeans(sums: Float64Array, weights: Float64Array, draws: number, seed: number): SubsetMeans {
+export function randomSubsetMeans(
+  sums: Float64Array,
+  weights: Float64Array,
+  draws: number,
+  seed: number,
+): SubsetMeans {
   const random = Xoshiro128.fromSeed(seed);
   const words = new Int32Array(draws);
   const sumOf = new Float64Array(draws);
@@ -53,7 +58,8 @@ function fillTable(table: Float64Array, values: Float64Array, start: number): vo
     const offset = byte * 256;
     for (let subset = 1; subset < 256; subset++) {
       const lowest = 31 - Math.clz32(subset & -subset);
-      table[offset + subset] = table[offset + (subset & (subset - 1))]! + (values[start + byte * 8 + lowest] ?? 0);
+      table[offset + subset] =
+        table[offset + (subset & (subset - 1))]! + (values[start + byte * 8 + lowest] ?? 0);
     }
   }
 }

@@ -36,5 +36,9 @@ export function scoreStatistic(gains: number, losses: number, n: number, differe
   const rate = b <= 0 ? (root - b) / (4 * n) : (-2 * c) / (root + b);
   const variance = n * (2 * rate + difference * (1 - difference));
   const distance = gains - losses - n * difference;
-  return variance > 0 ? distance / Math.sqrt(variance) : distance === 0 ? 0 : Math.sign(distance) * Number.POSITIVE_INFINITY;
+  return variance > 0
+    ? distance / Math.sqrt(variance)
+    : distance === 0
+      ? 0
+      : Math.sign(distance) * Number.POSITIVE_INFINITY;
 }

@@ -40,7 +40,7 @@ export interface PairedResult {
   readonly upper: number;
   readonly outcome: Outcome;
   readonly method: "tango" | "sign-flip" | "student-t";
-  /** One-sided, for "head is worse than base"; below alpha exactly when the interval excludes 0 on that side. */
+  /** One-sided, for "head is worse than base"; at most alpha exactly when the interval lies on that side of 0. */
   readonly regressionPValue: number;
   /** The true loss that this many cases show as a regression four times out of five. */
   readonly detectableEffect: number;

@@ -25,6 +25,8 @@ export function wilson(successes: number, n: number, alpha = 0.05): [number, num
 /** @throws SlipwayError InvalidGate unless 0 < alpha < 0.5 */
 export function assertAlpha(alpha: number): void {
   if (!(alpha > 0 && alpha < 0.5)) {
-    throw new SlipwayError("InvalidGate", `alpha is ${alpha}`, { hint: "write a one-sided error rate above 0 and below 0.5, such as 0.05" });
+    throw new SlipwayError("InvalidGate", `alpha is ${alpha}`, {
+      hint: "write a one-sided error rate above 0 and below 0.5, such as 0.05",
+    });
   }
 }
