@@ -1,0 +1,34 @@
+import { lstat, readdir, readFile } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import { SlipwayError } from "../errors.ts";
+import { LIMITS, type Source, type SourceEntry } from "./source.ts";
+
+const SKIPPED = new Set([".git", "node_modules"]);
+
+/** A folder on disk, read like a commit: symlinks are left out. */
+export function folderSource(root: string): Source {
+  return {
+    async list() {
+      const entries: SourceEntry[] = [];
+      const walk = async (folder: string): Promise<void> => {
+        for (const item of await readdir(folder, { withFileTypes: true })) {
+          const path = join(folder, item.name);
+          if (item.isDirectory()) {
+            if (!SKIPPED.has(item.name)) await walk(path);
+          } else if (item.isFile()) {
+            const id = relative(root, path).split(sep).join("/");
+            entries.push({ path: id, id, size: (await lstat(path)).size });
+            if (entries.length > LIMITS.entries) {
+              throw new SlipwayError("RepositoryTooLarge", `${root} has more than ${LIMITS.entries} files`);
+            }
+          }
+        }
+      };
+      await walk(root);
+      return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+    },
+    async read(entries) {
+      return new Map(await Promise.all(entries.map(async ({ id }) => [id, await readFile(join(root, id))] as const)));
+    },
+  };
+}

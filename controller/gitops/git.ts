@@ -1,0 +1,226 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type SimpleGit, simpleGit } from "simple-git";
+import { SlipwayError } from "../errors.ts";
+import { LIMITS, type Source, type SourceEntry } from "./source.ts";
+
+export interface GitCredentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** The merge of two commits: a tree to read, or the files that conflict. */
+export type MergeResult = { readonly tree: string } | { readonly conflicts: readonly string[] };
+
+const OBJECT_ID = /^[0-9a-f]{40}([0-9a-f]{24})?$/;
+
+/**
+ * A bare mirror of one repository. Git is read and never checked out: no file of the repository ever gets a
+ * path on this machine, so neither symlinks nor hooks nor attributes can do anything.
+ */
+export class GitMirror {
+  readonly #dir: string;
+  readonly #url: string;
+  readonly #credentials: GitCredentials | undefined;
+
+  private constructor(dir: string, url: string, credentials: GitCredentials | undefined) {
+    this.#dir = dir;
+    this.#url = url;
+    this.#credentials = credentials;
+  }
+
+  /** Opens or creates the mirror in `dir`. Nothing is fetched yet. */
+  static async open(dir: string, url: string, credentials?: GitCredentials): Promise<GitMirror> {
+    const mirror = new GitMirror(dir, url, credentials);
+    if (!existsSync(join(dir, "HEAD"))) {
+      await mkdir(dir, { recursive: true });
+      await mirror.#git().raw(["init", "--bare", "--quiet", "."]);
+    }
+    return mirror;
+  }
+
+  #environment(): Record<string, string> {
+    // Credentials go by environment, bound to this URL, so that they show neither in `ps` nor in a config file.
+    const config: [string, string][] = [
+      ["http.followRedirects", "false"],
+      ["core.hooksPath", "/dev/null"],
+      ["gc.auto", "0"],
+      ["fetch.fsckObjects", "true"],
+    ];
+    if (this.#credentials) {
+      const { username, password } = this.#credentials;
+      const basic = Buffer.from(`${username}:${password}`).toString("base64");
+      config.push([`http.${this.#url}.extraHeader`, `Authorization: Basic ${basic}`]);
+    }
+    const env: Record<string, string> = {
+      PATH: process.env.PATH ?? "/usr/bin:/bin",
+      HOME: "/nonexistent",
+      LC_ALL: "C",
+      GIT_CONFIG_NOSYSTEM: "1",
+      GIT_CONFIG_GLOBAL: "/dev/null",
+      GIT_TERMINAL_PROMPT: "0",
+      GIT_ALLOW_PROTOCOL: "https:http",
+      GIT_CONFIG_COUNT: String(config.length),
+    };
+    for (const name of ["SSL_CERT_FILE", "GIT_SSL_CAINFO"]) {
+      const value = process.env[name];
+      if (value) env[name] = value;
+    }
+    config.forEach(([key, value], i) => {
+      env[`GIT_CONFIG_KEY_${i}`] = key;
+      env[`GIT_CONFIG_VALUE_${i}`] = value;
+    });
+    return env;
+  }
+
+  #git(signal?: AbortSignal): SimpleGit {
+    return simpleGit({
+      baseDir: this.#dir,
+      timeout: { block: 60_000 },
+      ...(signal ? { abort: signal } : {}),
+      // What is called unsafe here is ours: fixed keys, and the URL that the schema has checked.
+      unsafe: {
+        allowUnsafeConfigEnvCount: true,
+        allowUnsafeHooksPath: true,
+        allowUnsafeConfigPaths: true,
+        allowUnsafeProtocolOverride: true,
+      },
+    }).env(this.#environment());
+  }
+
+  /**
+   * Fetches refs into the same names.
+   * @param refs full names such as `refs/heads/main` or `refs/pull/7/head`
+   * @throws SlipwayError GitUnauthorized, GitRefNotFound, GitUnreachable
+   */
+  async fetch(refs: readonly string[], signal?: AbortSignal): Promise<void> {
+    try {
+      await this.#git(signal).raw([
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-auto-maintenance",
+        "--no-recurse-submodules",
+        "--",
+        this.#url,
+        ...refs.map((ref) => `+${ref}:${ref}`),
+      ]);
+    } catch (error) {
+      throw fetchError(error, this.#url, refs);
+    }
+  }
+
+  /** The commit that a fetched ref points to. */
+  async resolve(ref: string): Promise<string> {
+    const id = (await this.#git().raw(["rev-parse", "--verify", "--quiet", "--end-of-options", `${ref}^{commit}`])).trim();
+    if (!OBJECT_ID.test(id)) throw new SlipwayError("GitRefNotFound", `${ref} is not a commit in ${this.#url}`);
+    return id;
+  }
+
+  /** True when the mirror has the commit. */
+  async has(commit: string): Promise<boolean> {
+    if (!OBJECT_ID.test(commit)) return false;
+    return this.resolve(commit).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** What merging `head` into `base` gives, without a work tree. */
+  async merge(base: string, head: string): Promise<MergeResult> {
+    // git 2.39 exits 1 on conflicts yet prints a tree first: the file list after it tells the two apart.
+    const { code, stdout, stderr } = await this.#run(["merge-tree", "--write-tree", "--name-only", "-z", "--no-messages", base, head]);
+    const [tree = "", ...names] = stdout.toString("utf8").split("\0");
+    if (code === 0 && OBJECT_ID.test(tree)) return { tree };
+    if (code === 1) return { conflicts: [...new Set(names.filter((name) => name !== ""))] };
+    throw new SlipwayError("GitMergeFailed", `cannot merge ${head.slice(0, 8)} into ${base.slice(0, 8)}: ${stderr.trim()}`);
+  }
+
+  /** The files of a commit or tree below `path`. Symlinks and submodules are left out. */
+  at(treeish: string, path = ""): Source {
+    return {
+      list: async () => {
+        const args = ["ls-tree", "-r", "-z", "--long", "--full-tree", treeish, ...(path === "" ? [] : ["--", `${path}/`])];
+        const { code, stdout, stderr } = await this.#run(args);
+        if (code !== 0) throw new SlipwayError("GitReadFailed", `cannot list ${treeish.slice(0, 8)}: ${stderr.trim()}`);
+        return parseTree(stdout.toString("utf8"));
+      },
+      read: (entries) => this.#readBlobs(entries),
+    };
+  }
+
+  async #readBlobs(entries: readonly SourceEntry[]): Promise<Map<string, Uint8Array>> {
+    const ids = [...new Set(entries.map((entry) => entry.id))];
+    const contents = new Map<string, Uint8Array>();
+    if (ids.length === 0) return contents;
+    const { code, stdout, stderr } = await this.#run(["cat-file", "--batch"], `${ids.join("\n")}\n`);
+    if (code !== 0) throw new SlipwayError("GitReadFailed", `cannot read files: ${stderr.trim()}`);
+    let offset = 0;
+    for (const id of ids) {
+      const end = stdout.indexOf(10, offset);
+      const [, type, size] = stdout.subarray(offset, end).toString("latin1").split(" ");
+      if (type !== "blob") throw new SlipwayError("GitReadFailed", `git object ${id} is missing or not a file`);
+      contents.set(id, stdout.subarray(end + 1, end + 1 + Number(size)));
+      offset = end + 1 + Number(size) + 1;
+    }
+    return contents;
+  }
+
+  #run(args: string[], stdin?: string): Promise<{ code: number; stdout: Buffer; stderr: string }> {
+    return new Promise((resolve, reject) => {
+      const child = spawn("git", args, { cwd: this.#dir, env: this.#environment(), stdio: ["pipe", "pipe", "pipe"] });
+      const stdout: Buffer[] = [];
+      const stderr: Buffer[] = [];
+      child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
+      child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+      child.on("error", (cause) =>
+        reject(new SlipwayError("GitMissing", "cannot run git", { cause, hint: "install git 2.39 or later" })),
+      );
+      child.on("close", (code) =>
+        resolve({ code: code ?? -1, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString("utf8") }),
+      );
+      child.stdin.on("error", () => {}); // EPIPE when git ended early: its exit code tells
+      child.stdin.end(stdin ?? "");
+    });
+  }
+}
+
+/** Parses `ls-tree -r -z --long`. */
+export function parseTree(output: string): SourceEntry[] {
+  const entries: SourceEntry[] = [];
+  for (const record of output.split("\0")) {
+    if (record === "") continue;
+    const tab = record.indexOf("\t");
+    const [mode, type, id, size] = record.slice(0, tab).split(/ +/);
+    const path = record.slice(tab + 1);
+    // 120000 is a symlink and 160000 a submodule: neither is content of this repository.
+    if (type !== "blob" || mode === "120000" || id === undefined) continue;
+    entries.push({ path, id, size: Number(size) });
+  }
+  if (entries.length > LIMITS.entries) {
+    throw new SlipwayError("RepositoryTooLarge", `the tree has ${entries.length} files, the limit is ${LIMITS.entries}`, {
+      hint: "set spec.path to the folder with the manifests",
+    });
+  }
+  return entries;
+}
+
+function fetchError(error: unknown, url: string, refs: readonly string[]): SlipwayError {
+  const text = error instanceof Error ? error.message : String(error);
+  if (/Authentication failed|could not read Username|HTTP 40[13]|error: 40[13]/i.test(text)) {
+    return new SlipwayError("GitUnauthorized", `${url} refused the credentials`, {
+      hint: "check username and password in the Secret of spec.secretRef",
+    });
+  }
+  if (/couldn't find remote ref/i.test(text)) {
+    return new SlipwayError("GitRefNotFound", `${url} has no ${refs.join(", ")}`, { hint: "check spec.branch" });
+  }
+  if (/repository .* not found|error: 404/i.test(text)) {
+    return new SlipwayError("GitNotFound", `there is no repository at ${url}`, { hint: "check spec.url and spec.secretRef" });
+  }
+  const firstLine = text.split("\n").find((line) => line.trim() !== "") ?? "unknown error";
+  return new SlipwayError("GitUnreachable", `cannot fetch ${url}: ${firstLine.slice(0, 300)}`, { retryable: true });
+}

@@ -1,0 +1,218 @@
+import { distance } from "fastest-levenshtein";
+import { isMap, isNode, isPair, isScalar, LineCounter, type Node, parseAllDocuments, type YAMLMap } from "yaml";
+import type { z } from "zod";
+import { API_VERSION, type CustomResource, GROUP, type KindDefinition, kindNamed, KINDS } from "../../schemas/index.ts";
+import { objectName } from "../../schemas/common.ts";
+import type { SourceLocation } from "../errors.ts";
+
+/** One thing that is wrong in a repository. */
+export interface LoadError {
+  readonly location: SourceLocation;
+  readonly message: string;
+  /** `Kind/name` of the object that is not usable because of it, where that is known. */
+  readonly object?: string;
+}
+
+/** A valid object and where each of its fields stands. */
+export interface Manifest {
+  readonly object: CustomResource<unknown>;
+  readonly definition: KindDefinition;
+  /** Where a field stands, e.g. `["spec", "messages", 0, "content"]`; the nearest parent that exists. */
+  locate(path: readonly PropertyKey[]): SourceLocation;
+}
+
+export interface ParsedFile {
+  readonly manifests: readonly Manifest[];
+  readonly errors: readonly LoadError[];
+  /** The file could not be read as YAML: which objects it held is unknown. */
+  readonly unreadable: boolean;
+}
+
+const MAX_DOCUMENTS = 1000;
+/** Edits within which a group counts as a mistyped one of ours. */
+const MAX_TYPO = 4;
+/** Files that mention neither the group nor a kind are not read further. */
+const MENTIONS_US = new RegExp([GROUP, ...KINDS.map((kind) => `kind:\\s*["']?${kind.kind}\\b`)].join("|"));
+
+/**
+ * Parses one YAML file. Documents of other API groups are none of our business and left out; a file that is
+ * not YAML counts only when it mentions our group.
+ */
+export function parseManifests(file: string, text: string): ParsedFile {
+  const lines = new LineCounter();
+  const manifests: Manifest[] = [];
+  const errors: LoadError[] = [];
+  const at = (offset: number, field?: string): SourceLocation => {
+    const { line, col } = lines.linePos(offset);
+    return field === undefined ? { file, line, column: col } : { file, line, column: col, field };
+  };
+  if (!MENTIONS_US.test(text)) return { manifests, errors, unreadable: false };
+  const documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true, strict: true, version: "1.2", merge: false });
+  if (!Array.isArray(documents)) return { manifests, errors, unreadable: false };
+  if (documents.length > MAX_DOCUMENTS) {
+    return {
+      manifests,
+      errors: [{ location: { file }, message: `${documents.length} documents in one file; the limit is ${MAX_DOCUMENTS}` }],
+      unreadable: true,
+    };
+  }
+  let unreadable = false;
+  for (const document of documents) {
+    if (document.errors.length > 0) {
+      unreadable = true;
+      for (const error of document.errors.slice(0, 3)) {
+        errors.push({ location: at(error.pos[0]), message: `not valid YAML: ${firstLine(error.message)}` });
+      }
+      continue;
+    }
+    let value: unknown;
+    try {
+      value = document.toJS({ maxAliasCount: 100 });
+    } catch (error) {
+      unreadable = true;
+      errors.push({ location: { file }, message: `not usable YAML: ${error instanceof Error ? error.message : String(error)}` });
+      continue;
+    }
+    const root = document.contents;
+    if (!isMap(root) || typeof value !== "object" || value === null) continue;
+    const locate = (path: readonly PropertyKey[]) => at(offsetOf(root, path), fieldPath(path));
+    const result = parseDocument(value as Record<string, unknown>, locate);
+    if (result === undefined) continue;
+    if ("manifest" in result) manifests.push(result.manifest);
+    else errors.push(...result.errors);
+  }
+  return { manifests, errors, unreadable };
+}
+
+type Locate = Manifest["locate"];
+
+function parseDocument(
+  value: Record<string, unknown>,
+  locate: Locate,
+): { manifest: Manifest } | { errors: LoadError[] } | undefined {
+  const { apiVersion, kind, metadata } = value;
+  const definition = typeof kind === "string" ? kindNamed(kind) : undefined;
+  const group = typeof apiVersion === "string" ? (apiVersion.split("/")[0] ?? "") : "";
+  // `kind` alone does not make it ours: another operator may have a kind of the same name. But a mistyped group
+  // must be an error: taken for a foreign object, the one that it was would be pruned.
+  if (group !== GROUP && !(definition && distance(group, GROUP) <= MAX_TYPO)) return undefined;
+  const name = isRecord(metadata) && typeof metadata.name === "string" ? metadata.name : undefined;
+  const identity = definition && name !== undefined ? { object: `${definition.kind}/${name}` } : {};
+  const fail = (path: readonly PropertyKey[], message: string) => ({ errors: [{ location: locate(path), message, ...identity }] });
+
+  if (apiVersion !== API_VERSION) return fail(["apiVersion"], `apiVersion ${String(apiVersion)} does not exist: write ${API_VERSION}`);
+  if (!definition) {
+    const known = KINDS.filter((k) => !k.internal && k.kind !== "Repository").map((k) => k.kind);
+    return fail(["kind"], `kind ${JSON.stringify(kind)} does not exist: write one of ${known.join(", ")}`);
+  }
+  if (definition.internal) return fail(["kind"], `${definition.kind} objects are made by the controller and cannot come from git`);
+  if (!isRecord(metadata)) return fail(["metadata"], "metadata is missing: write metadata.name");
+  if (!objectName.safeParse(name).success) {
+    return fail(
+      ["metadata", "name"],
+      "metadata.name must be 1 to 63 lower-case letters, digits, '-' or '.', starting and ending with a letter or digit",
+    );
+  }
+  if (metadata.namespace !== undefined) {
+    return fail(["metadata", "namespace"], "leave metadata.namespace out: objects go to the Repository's own namespace");
+  }
+  for (const map of ["labels", "annotations"] as const) {
+    const entries = metadata[map];
+    if (entries === undefined) continue;
+    if (!isRecord(entries) || Object.values(entries).some((entry) => typeof entry !== "string")) {
+      return fail(["metadata", map], `metadata.${map} must be a map of strings`);
+    }
+    const reserved = Object.keys(entries).find((key) => key.split("/")[0]?.endsWith(GROUP));
+    if (reserved) return fail(["metadata", map, reserved], `${reserved} is set by Slipway and cannot come from git`);
+  }
+  for (const key of Object.keys(value)) {
+    if (!["apiVersion", "kind", "metadata", "spec"].includes(key)) {
+      return fail([key], key === "status" ? "status is written by Slipway: leave it out" : `unknown field ${key}`);
+    }
+  }
+  for (const key of Object.keys(metadata)) {
+    if (!["name", "labels", "annotations"].includes(key)) return fail(["metadata", key], `unknown field metadata.${key}`);
+  }
+  const parsed = definition.spec.safeParse(value.spec ?? {});
+  if (!parsed.success) {
+    return {
+      errors: parsed.error.issues.slice(0, 10).map((issue) => ({ ...describeIssue(issue, locate), ...identity })),
+    };
+  }
+  const object = {
+    apiVersion: API_VERSION,
+    kind: definition.kind,
+    metadata: {
+      name: name as string,
+      ...(metadata.labels ? { labels: metadata.labels as Record<string, string> } : {}),
+      ...(metadata.annotations ? { annotations: metadata.annotations as Record<string, string> } : {}),
+    },
+    spec: parsed.data,
+  };
+  return { manifest: { object, definition, locate } };
+}
+
+/** A zod issue in the words of someone who writes YAML. */
+function describeIssue(issue: z.core.$ZodIssue, locate: Locate): { location: SourceLocation; message: string } {
+  const path = ["spec", ...issue.path];
+  const field = fieldPath(path);
+  switch (issue.code) {
+    case "unrecognized_keys": {
+      const key = issue.keys[0] ?? "";
+      return { location: locate([...path, key]), message: `unknown field ${fieldPath([...path, key])}` };
+    }
+    case "invalid_type": {
+      const missing = issue.input === undefined || /received undefined/.test(issue.message);
+      return {
+        location: locate(path),
+        message: missing ? `${field} is missing: it needs a ${issue.expected}` : `${field} must be a ${issue.expected}`,
+      };
+    }
+    case "invalid_value":
+      return { location: locate(path), message: `${field} must be one of ${issue.values.map(String).join(", ")}` };
+    case "invalid_format":
+      return { location: locate(path), message: `${field} has the wrong form${"pattern" in issue ? `: it must match ${issue.pattern}` : ""}` };
+    case "custom":
+      return { location: locate(path), message: issue.path.length === 0 ? issue.message : `${field}: ${issue.message}` };
+    default:
+      return { location: locate(path), message: `${field}: ${issue.message}` };
+  }
+}
+
+/** `spec.messages[0].content` */
+export function fieldPath(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, part) => (typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`),
+    "",
+  );
+}
+
+/** `spec.messages[0].content` as a path. */
+export function parseFieldPath(field: string): PropertyKey[] {
+  return [...field.matchAll(/([^.[\]]+)|\[([0-9]+)\]/g)].map(([, name, index]) => (index === undefined ? (name as string) : Number(index)));
+}
+
+/** Where the node at `path` starts; the key's position for a member, the nearest parent when it does not exist. */
+function offsetOf(root: YAMLMap, path: readonly PropertyKey[]): number {
+  let node: Node = root;
+  let offset = root.range?.[0] ?? 0;
+  for (const part of path) {
+    let next: unknown;
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part));
+      if (!pair) break;
+      if (isNode(pair.key) && pair.key.range) offset = pair.key.range[0];
+      next = pair.value;
+    } else if ("items" in node && Array.isArray(node.items)) {
+      next = node.items[Number(part)];
+      if (isNode(next) && next.range) offset = next.range[0];
+    }
+    if (!isNode(next)) break;
+    node = next;
+  }
+  return offset;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const firstLine = (text: string) => (text.split("\n")[0] ?? text).replace(/ at line \d+, column \d+:?$/, "");

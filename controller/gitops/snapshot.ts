@@ -1,0 +1,206 @@
+import type { EvalCase, EvalSuiteSpec } from "../../schemas/eval-suite.ts";
+import type { CustomResource } from "../../schemas/kind.ts";
+import type { PromptTemplateSpec } from "../../schemas/prompt-template.ts";
+import { loadCases } from "../eval/cases.ts";
+import { lintPrompt } from "../eval/template/lint.ts";
+import { blobDigest } from "../graph/canonical.ts";
+import { buildGraph, type ExternalRevision, nodeKey, type RevisionGraph } from "../graph/graph.ts";
+import { fieldPath, type LoadError, type Manifest, parseFieldPath, parseManifests } from "./manifest.ts";
+import { LIMITS, type Source, type SourceEntry } from "./source.ts";
+
+/** Everything that one commit says, checked as far as that goes without a cluster. */
+export interface Snapshot {
+  /** Valid objects, with case files pinned by digest. */
+  readonly objects: readonly CustomResource<unknown>[];
+  readonly graph: RevisionGraph;
+  readonly errors: readonly LoadError[];
+  /** `Kind/name` of objects that cannot be applied, each with the reason: invalid, or made from something invalid. */
+  readonly held: ReadonlyMap<string, string>;
+  /** Some file could not be read as YAML, so that what is absent may only be unreadable: nothing may be pruned. */
+  readonly incomplete: boolean;
+  /** Cases of each valid suite, by suite name. */
+  readonly cases: ReadonlyMap<string, readonly EvalCase[]>;
+  /** Contents that objects refer to by digest; they go to the blob store. */
+  readonly blobs: ReadonlyMap<string, Uint8Array>;
+  /** Findings that stop nothing. */
+  readonly warnings: readonly LoadError[];
+}
+
+/**
+ * Reads, parses and checks all manifests below `path`.
+ * Every error is in the result: what is good beside it stays usable.
+ */
+export async function loadSnapshot(source: Source, path: string, external?: ExternalRevision): Promise<Snapshot> {
+  const prefix = path === "" ? "" : `${path}/`;
+  const entries = (await source.list()).filter((entry) => entry.path.startsWith(prefix));
+  const errors: LoadError[] = [];
+  const warnings: LoadError[] = [];
+  const { manifests, incomplete } = await readManifests(source, entries, prefix, errors);
+  const unique = withoutDuplicates(manifests, errors);
+  lintPrompts(unique, errors, warnings);
+  const { pinned, cases, blobs } = await readCaseFiles(source, entries, prefix, unique, errors);
+  const graph = buildGraph(pinned, external);
+  for (const node of graph.nodes.values()) {
+    const manifest = unique.get(node.key);
+    for (const problem of node.problems) {
+      // A reference to something that is in git but invalid is no second error: it is held with it.
+      if (errors.some((error) => error.object !== undefined && problem.message.includes(referenceText(error.object)))) continue;
+      errors.push({
+        location: manifest?.locate(parseFieldPath(problem.field)) ?? { file: "" },
+        message: `${problem.field}: ${problem.message}`,
+        object: node.key,
+      });
+    }
+  }
+  return { objects: pinned, graph, errors, held: heldObjects(graph, errors), incomplete, cases, blobs, warnings };
+}
+
+const referenceText = (key: string) => {
+  const [kind, name] = key.split("/") as [string, string];
+  return `${kind} ${JSON.stringify(name)} `;
+};
+
+async function readManifests(source: Source, entries: readonly SourceEntry[], prefix: string, errors: LoadError[]) {
+  const files = entries.filter(({ path }) => {
+    const relative = path.slice(prefix.length);
+    return /\.ya?ml$/.test(relative) && !relative.split("/").some((part) => part.startsWith("."));
+  });
+  let incomplete = false;
+  let total = 0;
+  const readable = files.filter((file) => {
+    total += file.size;
+    const tooDeep = file.path.split("/").length > LIMITS.depth;
+    // A large YAML file is a case file, not a manifest; the suite that names it reads it.
+    return !tooDeep && file.size <= LIMITS.manifestBytes;
+  });
+  if (total > LIMITS.totalManifestBytes) {
+    errors.push({ location: { file: prefix }, message: `the YAML files are ${total} bytes; the limit is ${LIMITS.totalManifestBytes}` });
+    return { manifests: [], incomplete: true };
+  }
+  const contents = await source.read(readable);
+  const manifests: Manifest[] = [];
+  for (const file of readable) {
+    const data = contents.get(file.id);
+    if (data === undefined) continue;
+    let text: string;
+    try {
+      text = new TextDecoder("utf-8", { fatal: true }).decode(data);
+    } catch {
+      errors.push({ location: { file: file.path }, message: "not UTF-8 text" });
+      incomplete = true;
+      continue;
+    }
+    const parsed = parseManifests(file.path, text);
+    manifests.push(...parsed.manifests);
+    errors.push(...parsed.errors);
+    incomplete ||= parsed.unreadable;
+  }
+  return { manifests, incomplete };
+}
+
+/** Two documents with one name: neither is right, so neither is used. */
+function withoutDuplicates(manifests: readonly Manifest[], errors: LoadError[]): Map<string, Manifest> {
+  const all = Map.groupBy(manifests, ({ object }) => nodeKey(object.kind, object.metadata.name));
+  const unique = new Map<string, Manifest>();
+  for (const [key, group] of all) {
+    const [first, ...others] = group as [Manifest, ...Manifest[]];
+    if (others.length === 0) {
+      unique.set(key, first);
+      continue;
+    }
+    for (const manifest of group) {
+      const elsewhere = group
+        .filter((other) => other !== manifest)
+        .map((other) => other.locate(["metadata", "name"]))
+        .map(({ file, line }) => `${file}:${line}`);
+      errors.push({
+        location: manifest.locate(["metadata", "name"]),
+        message: `${key} is also in ${elsewhere.join(", ")}: rename one of them`,
+        object: key,
+      });
+    }
+  }
+  return unique;
+}
+
+function lintPrompts(manifests: Map<string, Manifest>, errors: LoadError[], warnings: LoadError[]): void {
+  for (const [key, manifest] of [...manifests]) {
+    if (manifest.object.kind !== "PromptTemplate") continue;
+    const { errors: faults, findings } = lintPrompt(manifest.object.spec as PromptTemplateSpec);
+    for (const finding of findings) {
+      warnings.push({ location: manifest.locate(parseFieldPath(finding.field ?? "spec")), message: finding.message, object: key });
+    }
+    for (const fault of faults) {
+      const path = parseFieldPath(fault.field ?? "spec");
+      const where = fault.line === undefined ? "" : ` (line ${fault.line}, column ${fault.column ?? 1} of the text)`;
+      errors.push({ location: manifest.locate(path), message: `${fieldPath(path)}${where}: ${fault.message}`, object: key });
+    }
+    if (faults.length > 0) manifests.delete(key);
+  }
+}
+
+async function readCaseFiles(
+  source: Source,
+  entries: readonly SourceEntry[],
+  prefix: string,
+  manifests: Map<string, Manifest>,
+  errors: LoadError[],
+) {
+  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
+  const pinned: CustomResource<unknown>[] = [];
+  const cases = new Map<string, readonly EvalCase[]>();
+  const blobs = new Map<string, Uint8Array>();
+  for (const [key, manifest] of manifests) {
+    if (manifest.object.kind !== "EvalSuite") {
+      pinned.push(manifest.object);
+      continue;
+    }
+    const spec = manifest.object.spec as EvalSuiteSpec;
+    const found: { entry: SourceEntry; index: number }[] = [];
+    let faults = 0;
+    const fault = (index: number, message: string) => {
+      faults += 1;
+      errors.push({ location: manifest.locate(["spec", "cases", "files", index, "path"]), message, object: key });
+    };
+    (spec.cases.files ?? []).forEach((file, index) => {
+      const entry = byPath.get(prefix + file.path);
+      if (!entry) fault(index, `there is no file ${prefix}${file.path}`);
+      else if (entry.size > LIMITS.caseFileBytes) fault(index, `${entry.path} has ${entry.size} bytes; the limit is ${LIMITS.caseFileBytes}`);
+      else found.push({ entry, index });
+    });
+    if (faults > 0) continue;
+    const contents = await source.read(found.map(({ entry }) => entry));
+    const files = found.map(({ entry }) => ({ path: entry.path, data: contents.get(entry.id) ?? new Uint8Array() }));
+    const loaded = loadCases(files, spec.cases.inline ?? []);
+    if (loaded.errors.length > 0) {
+      for (const error of loaded.errors.slice(0, 20)) errors.push({ ...error, object: key });
+      continue;
+    }
+    for (const { data } of files) blobs.set(blobDigest(data), data);
+    cases.set(manifest.object.metadata.name, loaded.cases);
+    const withDigests = (spec.cases.files ?? []).map((file, i) => ({ ...file, digest: blobDigest(files[i]?.data ?? "") }));
+    pinned.push({
+      ...manifest.object,
+      spec: spec.cases.files ? { ...spec, cases: { ...spec.cases, files: withDigests } } : spec,
+    });
+  }
+  return { pinned, cases, blobs };
+}
+
+/** What has an error, and everything that refers to it, directly or not. */
+export function heldObjects(graph: RevisionGraph, errors: readonly LoadError[]): Map<string, string> {
+  const held = new Map<string, string>();
+  for (const error of errors) if (error.object !== undefined) held.set(error.object, "Invalid");
+  let grown = true;
+  while (grown) {
+    grown = false;
+    for (const node of graph.nodes.values()) {
+      if (held.has(node.key)) continue;
+      const cause = node.edges.map((edge) => nodeKey(edge.kind, edge.name)).find((key) => held.has(key));
+      if (cause === undefined) continue;
+      held.set(node.key, `refers to ${cause}, which is held`);
+      grown = true;
+    }
+  }
+  return held;
+}
