@@ -28,7 +28,16 @@ const OPERATIONS = new Set([
 ]);
 
 /** Words for people, and vendor extensions: nothing that validates. */
-const PROSE = new Set(["description", "summary", "example", "examples", "externalDocs", "tags", "headers", "title"]);
+const PROSE = new Set([
+  "description",
+  "summary",
+  "example",
+  "examples",
+  "externalDocs",
+  "tags",
+  "headers",
+  "title",
+]);
 
 function strip(node: unknown, inProperties: boolean = false): unknown {
   if (Array.isArray(node)) return node.map((item) => strip(item));

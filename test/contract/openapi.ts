@@ -44,6 +44,9 @@ interface Compiled {
   readonly answers: Readonly<Record<string, Json | undefined>>;
 }
 
+/** GitHub leaves most errors out of its document; they all have this shape. */
+const BASIC_ERROR: Json = { $ref: "#/components/schemas/basic-error" };
+
 // The package is CommonJS; its function is the default export's default under node's rules.
 const addFormats = addFormatsModule.default ?? addFormatsModule;
 
@@ -61,6 +64,7 @@ export class OpenApi {
   constructor(document: Json) {
     this.#document = document;
     addFormats(this.#ajv);
+    this.#ajv.addFormat("repo.nwo", /^[^/]+\/[^/]+$/);
     this.#ajv.addSchema({ ...(toJsonSchema(document) as Json), $id: "openapi" });
     this.#operations = Object.entries(document.paths as Record<string, Json>).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => this.#compile(method, path, operation as Json)),
@@ -157,7 +161,7 @@ export class OpenApi {
   }
 
   #checkAnswer(operation: Compiled, status: number, body: unknown): string[] {
-    const schema = operation.answers[status];
+    const schema = operation.answers[status] ?? (status >= 400 ? BASIC_ERROR : undefined);
     if (!schema) return [`${operation.id} does not answer ${status}`];
     if (Object.keys(schema).length === 0) {
       return body === undefined ? [] : [`${operation.id} answers ${status} without a body`];
