@@ -120,12 +120,7 @@ export const repositoryStatus = z.strictObject({
   lastAttemptedRevision: commitId.optional().describe("The last commit that was tried."),
   inventory: z
     .strictObject({
-      entries: z.array(inventoryEntry).max(400).optional().meta(mapKeys("id")),
-      shards: z
-        .array(z.string().max(253))
-        .max(256)
-        .optional()
-        .describe("ConfigMaps that hold the entries when there are too many for the status."),
+      entries: z.array(inventoryEntry).max(4000).optional().meta(mapKeys("id")),
     })
     .optional(),
   resources: z.int().min(0).optional().describe("Number of objects applied from git."),

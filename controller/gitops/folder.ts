@@ -28,7 +28,9 @@ export function folderSource(root: string): Source {
       return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
     },
     async read(entries) {
-      return new Map(await Promise.all(entries.map(async ({ id }) => [id, await readFile(join(root, id))] as const)));
+      return new Map(
+        await Promise.all(entries.map(async ({ id }) => [id, await readFile(join(root, id))] as const)),
+      );
     },
   };
 }

@@ -115,8 +115,11 @@ export class GitMirror {
 
   /** The commit that a fetched ref points to. */
   async resolve(ref: string): Promise<string> {
-    const id = (await this.#git().raw(["rev-parse", "--verify", "--quiet", "--end-of-options", `${ref}^{commit}`])).trim();
-    if (!OBJECT_ID.test(id)) throw new SlipwayError("GitRefNotFound", `${ref} is not a commit in ${this.#url}`);
+    const id = (
+      await this.#git().raw(["rev-parse", "--verify", "--quiet", "--end-of-options", `${ref}^{commit}`])
+    ).trim();
+    if (!OBJECT_ID.test(id))
+      throw new SlipwayError("GitRefNotFound", `${ref} is not a commit in ${this.#url}`);
     return id;
   }
 
@@ -132,20 +135,40 @@ export class GitMirror {
   /** What merging `head` into `base` gives, without a work tree. */
   async merge(base: string, head: string): Promise<MergeResult> {
     // git 2.39 exits 1 on conflicts yet prints a tree first: the file list after it tells the two apart.
-    const { code, stdout, stderr } = await this.#run(["merge-tree", "--write-tree", "--name-only", "-z", "--no-messages", base, head]);
+    const { code, stdout, stderr } = await this.#run([
+      "merge-tree",
+      "--write-tree",
+      "--name-only",
+      "-z",
+      "--no-messages",
+      base,
+      head,
+    ]);
     const [tree = "", ...names] = stdout.toString("utf8").split("\0");
     if (code === 0 && OBJECT_ID.test(tree)) return { tree };
     if (code === 1) return { conflicts: [...new Set(names.filter((name) => name !== ""))] };
-    throw new SlipwayError("GitMergeFailed", `cannot merge ${head.slice(0, 8)} into ${base.slice(0, 8)}: ${stderr.trim()}`);
+    throw new SlipwayError(
+      "GitMergeFailed",
+      `cannot merge ${head.slice(0, 8)} into ${base.slice(0, 8)}: ${stderr.trim()}`,
+    );
   }
 
   /** The files of a commit or tree below `path`. Symlinks and submodules are left out. */
   at(treeish: string, path = ""): Source {
     return {
       list: async () => {
-        const args = ["ls-tree", "-r", "-z", "--long", "--full-tree", treeish, ...(path === "" ? [] : ["--", `${path}/`])];
+        const args = [
+          "ls-tree",
+          "-r",
+          "-z",
+          "--long",
+          "--full-tree",
+          treeish,
+          ...(path === "" ? [] : ["--", `${path}/`]),
+        ];
         const { code, stdout, stderr } = await this.#run(args);
-        if (code !== 0) throw new SlipwayError("GitReadFailed", `cannot list ${treeish.slice(0, 8)}: ${stderr.trim()}`);
+        if (code !== 0)
+          throw new SlipwayError("GitReadFailed", `cannot list ${treeish.slice(0, 8)}: ${stderr.trim()}`);
         return parseTree(stdout.toString("utf8"));
       },
       read: (entries) => this.#readBlobs(entries),
@@ -162,7 +185,8 @@ export class GitMirror {
     for (const id of ids) {
       const end = stdout.indexOf(10, offset);
       const [, type, size] = stdout.subarray(offset, end).toString("latin1").split(" ");
-      if (type !== "blob") throw new SlipwayError("GitReadFailed", `git object ${id} is missing or not a file`);
+      if (type !== "blob")
+        throw new SlipwayError("GitReadFailed", `git object ${id} is missing or not a file`);
       contents.set(id, stdout.subarray(end + 1, end + 1 + Number(size)));
       offset = end + 1 + Number(size) + 1;
     }
@@ -171,16 +195,26 @@ export class GitMirror {
 
   #run(args: string[], stdin?: string): Promise<{ code: number; stdout: Buffer; stderr: string }> {
     return new Promise((resolve, reject) => {
-      const child = spawn("git", args, { cwd: this.#dir, env: this.#environment(), stdio: ["pipe", "pipe", "pipe"] });
+      const child = spawn("git", args, {
+        cwd: this.#dir,
+        env: this.#environment(),
+        stdio: ["pipe", "pipe", "pipe"],
+      });
       const stdout: Buffer[] = [];
       const stderr: Buffer[] = [];
       child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
       child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
       child.on("error", (cause) =>
-        reject(new SlipwayError("GitMissing", "cannot run git", { cause, hint: "install git 2.39 or later" })),
+        reject(
+          new SlipwayError("GitMissing", "cannot run git", { cause, hint: "install git 2.39 or later" }),
+        ),
       );
       child.on("close", (code) =>
-        resolve({ code: code ?? -1, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString("utf8") }),
+        resolve({
+          code: code ?? -1,
+          stdout: Buffer.concat(stdout),
+          stderr: Buffer.concat(stderr).toString("utf8"),
+        }),
       );
       child.stdin.on("error", () => {}); // EPIPE when git ended early: its exit code tells
       child.stdin.end(stdin ?? "");
@@ -201,9 +235,13 @@ export function parseTree(output: string): SourceEntry[] {
     entries.push({ path, id, size: Number(size) });
   }
   if (entries.length > LIMITS.entries) {
-    throw new SlipwayError("RepositoryTooLarge", `the tree has ${entries.length} files, the limit is ${LIMITS.entries}`, {
-      hint: "set spec.path to the folder with the manifests",
-    });
+    throw new SlipwayError(
+      "RepositoryTooLarge",
+      `the tree has ${entries.length} files, the limit is ${LIMITS.entries}`,
+      {
+        hint: "set spec.path to the folder with the manifests",
+      },
+    );
   }
   return entries;
 }
@@ -216,11 +254,17 @@ function fetchError(error: unknown, url: string, refs: readonly string[]): Slipw
     });
   }
   if (/couldn't find remote ref/i.test(text)) {
-    return new SlipwayError("GitRefNotFound", `${url} has no ${refs.join(", ")}`, { hint: "check spec.branch" });
+    return new SlipwayError("GitRefNotFound", `${url} has no ${refs.join(", ")}`, {
+      hint: "check spec.branch",
+    });
   }
   if (/repository .* not found|error: 404/i.test(text)) {
-    return new SlipwayError("GitNotFound", `there is no repository at ${url}`, { hint: "check spec.url and spec.secretRef" });
+    return new SlipwayError("GitNotFound", `there is no repository at ${url}`, {
+      hint: "check spec.url and spec.secretRef",
+    });
   }
   const firstLine = text.split("\n").find((line) => line.trim() !== "") ?? "unknown error";
-  return new SlipwayError("GitUnreachable", `cannot fetch ${url}: ${firstLine.slice(0, 300)}`, { retryable: true });
+  return new SlipwayError("GitUnreachable", `cannot fetch ${url}: ${firstLine.slice(0, 300)}`, {
+    retryable: true,
+  });
 }

@@ -1,8 +1,24 @@
 import { distance } from "fastest-levenshtein";
-import { isMap, isNode, isPair, isScalar, LineCounter, type Node, parseAllDocuments, type YAMLMap } from "yaml";
+import {
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  type YAMLMap,
+} from "yaml";
 import type { z } from "zod";
-import { API_VERSION, type CustomResource, GROUP, type KindDefinition, kindNamed, KINDS } from "../../schemas/index.ts";
 import { objectName } from "../../schemas/common.ts";
+import {
+  API_VERSION,
+  type CustomResource,
+  GROUP,
+  KINDS,
+  type KindDefinition,
+  kindNamed,
+} from "../../schemas/index.ts";
 import type { SourceLocation } from "../errors.ts";
 
 /** One thing that is wrong in a repository. */
@@ -47,12 +63,23 @@ export function parseManifests(file: string, text: string): ParsedFile {
     return field === undefined ? { file, line, column: col } : { file, line, column: col, field };
   };
   if (!MENTIONS_US.test(text)) return { manifests, errors, unreadable: false };
-  const documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true, strict: true, version: "1.2", merge: false });
+  const documents = parseAllDocuments(text, {
+    lineCounter: lines,
+    uniqueKeys: true,
+    strict: true,
+    version: "1.2",
+    merge: false,
+  });
   if (!Array.isArray(documents)) return { manifests, errors, unreadable: false };
   if (documents.length > MAX_DOCUMENTS) {
     return {
       manifests,
-      errors: [{ location: { file }, message: `${documents.length} documents in one file; the limit is ${MAX_DOCUMENTS}` }],
+      errors: [
+        {
+          location: { file },
+          message: `${documents.length} documents in one file; the limit is ${MAX_DOCUMENTS}`,
+        },
+      ],
       unreadable: true,
     };
   }
@@ -70,7 +97,10 @@ export function parseManifests(file: string, text: string): ParsedFile {
       value = document.toJS({ maxAliasCount: 100 });
     } catch (error) {
       unreadable = true;
-      errors.push({ location: { file }, message: `not usable YAML: ${error instanceof Error ? error.message : String(error)}` });
+      errors.push({
+        location: { file },
+        message: `not usable YAML: ${error instanceof Error ? error.message : String(error)}`,
+      });
       continue;
     }
     const root = document.contents;
@@ -98,14 +128,24 @@ function parseDocument(
   if (group !== GROUP && !(definition && distance(group, GROUP) <= MAX_TYPO)) return undefined;
   const name = isRecord(metadata) && typeof metadata.name === "string" ? metadata.name : undefined;
   const identity = definition && name !== undefined ? { object: `${definition.kind}/${name}` } : {};
-  const fail = (path: readonly PropertyKey[], message: string) => ({ errors: [{ location: locate(path), message, ...identity }] });
+  const fail = (path: readonly PropertyKey[], message: string) => ({
+    errors: [{ location: locate(path), message, ...identity }],
+  });
 
-  if (apiVersion !== API_VERSION) return fail(["apiVersion"], `apiVersion ${String(apiVersion)} does not exist: write ${API_VERSION}`);
+  if (apiVersion !== API_VERSION)
+    return fail(["apiVersion"], `apiVersion ${String(apiVersion)} does not exist: write ${API_VERSION}`);
   if (!definition) {
     const known = KINDS.filter((k) => !k.internal && k.kind !== "Repository").map((k) => k.kind);
     return fail(["kind"], `kind ${JSON.stringify(kind)} does not exist: write one of ${known.join(", ")}`);
   }
-  if (definition.internal) return fail(["kind"], `${definition.kind} objects are made by the controller and cannot come from git`);
+  if (definition.kind === "Repository") {
+    return fail(
+      ["kind"],
+      "a Repository cannot come from git: what git may do is decided by the one in the cluster",
+    );
+  }
+  if (definition.internal)
+    return fail(["kind"], `${definition.kind} objects are made by the controller and cannot come from git`);
   if (!isRecord(metadata)) return fail(["metadata"], "metadata is missing: write metadata.name");
   if (!objectName.safeParse(name).success) {
     return fail(
@@ -114,7 +154,10 @@ function parseDocument(
     );
   }
   if (metadata.namespace !== undefined) {
-    return fail(["metadata", "namespace"], "leave metadata.namespace out: objects go to the Repository's own namespace");
+    return fail(
+      ["metadata", "namespace"],
+      "leave metadata.namespace out: objects go to the Repository's own namespace",
+    );
   }
   for (const map of ["labels", "annotations"] as const) {
     const entries = metadata[map];
@@ -123,20 +166,27 @@ function parseDocument(
       return fail(["metadata", map], `metadata.${map} must be a map of strings`);
     }
     const reserved = Object.keys(entries).find((key) => key.split("/")[0]?.endsWith(GROUP));
-    if (reserved) return fail(["metadata", map, reserved], `${reserved} is set by Slipway and cannot come from git`);
+    if (reserved)
+      return fail(["metadata", map, reserved], `${reserved} is set by Slipway and cannot come from git`);
   }
   for (const key of Object.keys(value)) {
     if (!["apiVersion", "kind", "metadata", "spec"].includes(key)) {
-      return fail([key], key === "status" ? "status is written by Slipway: leave it out" : `unknown field ${key}`);
+      return fail(
+        [key],
+        key === "status" ? "status is written by Slipway: leave it out" : `unknown field ${key}`,
+      );
     }
   }
   for (const key of Object.keys(metadata)) {
-    if (!["name", "labels", "annotations"].includes(key)) return fail(["metadata", key], `unknown field metadata.${key}`);
+    if (!["name", "labels", "annotations"].includes(key))
+      return fail(["metadata", key], `unknown field metadata.${key}`);
   }
   const parsed = definition.spec.safeParse(value.spec ?? {});
   if (!parsed.success) {
     return {
-      errors: parsed.error.issues.slice(0, 10).map((issue) => ({ ...describeIssue(issue, locate), ...identity })),
+      errors: parsed.error.issues
+        .slice(0, 10)
+        .map((issue) => ({ ...describeIssue(issue, locate), ...identity })),
     };
   }
   const object = {
@@ -153,7 +203,10 @@ function parseDocument(
 }
 
 /** A zod issue in the words of someone who writes YAML. */
-function describeIssue(issue: z.core.$ZodIssue, locate: Locate): { location: SourceLocation; message: string } {
+function describeIssue(
+  issue: z.core.$ZodIssue,
+  locate: Locate,
+): { location: SourceLocation; message: string } {
   const path = ["spec", ...issue.path];
   const field = fieldPath(path);
   switch (issue.code) {
@@ -165,15 +218,26 @@ function describeIssue(issue: z.core.$ZodIssue, locate: Locate): { location: Sou
       const missing = issue.input === undefined || /received undefined/.test(issue.message);
       return {
         location: locate(path),
-        message: missing ? `${field} is missing: it needs a ${issue.expected}` : `${field} must be a ${issue.expected}`,
+        message: missing
+          ? `${field} is missing: it needs a ${issue.expected}`
+          : `${field} must be a ${issue.expected}`,
       };
     }
     case "invalid_value":
-      return { location: locate(path), message: `${field} must be one of ${issue.values.map(String).join(", ")}` };
+      return {
+        location: locate(path),
+        message: `${field} must be one of ${issue.values.map(String).join(", ")}`,
+      };
     case "invalid_format":
-      return { location: locate(path), message: `${field} has the wrong form${"pattern" in issue ? `: it must match ${issue.pattern}` : ""}` };
+      return {
+        location: locate(path),
+        message: `${field} has the wrong form${"pattern" in issue ? `: it must match ${issue.pattern}` : ""}`,
+      };
     case "custom":
-      return { location: locate(path), message: issue.path.length === 0 ? issue.message : `${field}: ${issue.message}` };
+      return {
+        location: locate(path),
+        message: issue.path.length === 0 ? issue.message : `${field}: ${issue.message}`,
+      };
     default:
       return { location: locate(path), message: `${field}: ${issue.message}` };
   }
@@ -182,14 +246,17 @@ function describeIssue(issue: z.core.$ZodIssue, locate: Locate): { location: Sou
 /** `spec.messages[0].content` */
 export function fieldPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>(
-    (text, part) => (typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`),
+    (text, part) =>
+      typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`,
     "",
   );
 }
 
 /** `spec.messages[0].content` as a path. */
 export function parseFieldPath(field: string): PropertyKey[] {
-  return [...field.matchAll(/([^.[\]]+)|\[([0-9]+)\]/g)].map(([, name, index]) => (index === undefined ? (name as string) : Number(index)));
+  return [...field.matchAll(/([^.[\]]+)|\[([0-9]+)\]/g)].map(([, name, index]) =>
+    index === undefined ? (name as string) : Number(index),
+  );
 }
 
 /** Where the node at `path` starts; the key's position for a member, the nearest parent when it does not exist. */
@@ -199,7 +266,9 @@ function offsetOf(root: YAMLMap, path: readonly PropertyKey[]): number {
   for (const part of path) {
     let next: unknown;
     if (isMap(node)) {
-      const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part));
+      const pair = node.items.find(
+        (item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part),
+      );
       if (!pair) break;
       if (isNode(pair.key) && pair.key.range) offset = pair.key.range[0];
       next = pair.value;

@@ -30,7 +30,11 @@ export interface Snapshot {
  * Reads, parses and checks all manifests below `path`.
  * Every error is in the result: what is good beside it stays usable.
  */
-export async function loadSnapshot(source: Source, path: string, external?: ExternalRevision): Promise<Snapshot> {
+export async function loadSnapshot(
+  source: Source,
+  path: string,
+  external?: ExternalRevision,
+): Promise<Snapshot> {
   const prefix = path === "" ? "" : `${path}/`;
   const entries = (await source.list()).filter((entry) => entry.path.startsWith(prefix));
   const errors: LoadError[] = [];
@@ -44,7 +48,12 @@ export async function loadSnapshot(source: Source, path: string, external?: Exte
     const manifest = unique.get(node.key);
     for (const problem of node.problems) {
       // A reference to something that is in git but invalid is no second error: it is held with it.
-      if (errors.some((error) => error.object !== undefined && problem.message.includes(referenceText(error.object)))) continue;
+      if (
+        errors.some(
+          (error) => error.object !== undefined && problem.message.includes(referenceText(error.object)),
+        )
+      )
+        continue;
       errors.push({
         location: manifest?.locate(parseFieldPath(problem.field)) ?? { file: "" },
         message: `${problem.field}: ${problem.message}`,
@@ -52,7 +61,16 @@ export async function loadSnapshot(source: Source, path: string, external?: Exte
       });
     }
   }
-  return { objects: pinned, graph, errors, held: heldObjects(graph, errors), incomplete, cases, blobs, warnings };
+  return {
+    objects: pinned,
+    graph,
+    errors,
+    held: heldObjects(graph, errors),
+    incomplete,
+    cases,
+    blobs,
+    warnings,
+  };
 }
 
 const referenceText = (key: string) => {
@@ -60,7 +78,12 @@ const referenceText = (key: string) => {
   return `${kind} ${JSON.stringify(name)} `;
 };
 
-async function readManifests(source: Source, entries: readonly SourceEntry[], prefix: string, errors: LoadError[]) {
+async function readManifests(
+  source: Source,
+  entries: readonly SourceEntry[],
+  prefix: string,
+  errors: LoadError[],
+) {
   const files = entries.filter(({ path }) => {
     const relative = path.slice(prefix.length);
     return /\.ya?ml$/.test(relative) && !relative.split("/").some((part) => part.startsWith("."));
@@ -74,7 +97,10 @@ async function readManifests(source: Source, entries: readonly SourceEntry[], pr
     return !tooDeep && file.size <= LIMITS.manifestBytes;
   });
   if (total > LIMITS.totalManifestBytes) {
-    errors.push({ location: { file: prefix }, message: `the YAML files are ${total} bytes; the limit is ${LIMITS.totalManifestBytes}` });
+    errors.push({
+      location: { file: prefix },
+      message: `the YAML files are ${total} bytes; the limit is ${LIMITS.totalManifestBytes}`,
+    });
     return { manifests: [], incomplete: true };
   }
   const contents = await source.read(readable);
@@ -128,12 +154,21 @@ function lintPrompts(manifests: Map<string, Manifest>, errors: LoadError[], warn
     if (manifest.object.kind !== "PromptTemplate") continue;
     const { errors: faults, findings } = lintPrompt(manifest.object.spec as PromptTemplateSpec);
     for (const finding of findings) {
-      warnings.push({ location: manifest.locate(parseFieldPath(finding.field ?? "spec")), message: finding.message, object: key });
+      warnings.push({
+        location: manifest.locate(parseFieldPath(finding.field ?? "spec")),
+        message: finding.message,
+        object: key,
+      });
     }
     for (const fault of faults) {
       const path = parseFieldPath(fault.field ?? "spec");
-      const where = fault.line === undefined ? "" : ` (line ${fault.line}, column ${fault.column ?? 1} of the text)`;
-      errors.push({ location: manifest.locate(path), message: `${fieldPath(path)}${where}: ${fault.message}`, object: key });
+      const where =
+        fault.line === undefined ? "" : ` (line ${fault.line}, column ${fault.column ?? 1} of the text)`;
+      errors.push({
+        location: manifest.locate(path),
+        message: `${fieldPath(path)}${where}: ${fault.message}`,
+        object: key,
+      });
     }
     if (faults.length > 0) manifests.delete(key);
   }
@@ -160,17 +195,25 @@ async function readCaseFiles(
     let faults = 0;
     const fault = (index: number, message: string) => {
       faults += 1;
-      errors.push({ location: manifest.locate(["spec", "cases", "files", index, "path"]), message, object: key });
+      errors.push({
+        location: manifest.locate(["spec", "cases", "files", index, "path"]),
+        message,
+        object: key,
+      });
     };
     (spec.cases.files ?? []).forEach((file, index) => {
       const entry = byPath.get(prefix + file.path);
       if (!entry) fault(index, `there is no file ${prefix}${file.path}`);
-      else if (entry.size > LIMITS.caseFileBytes) fault(index, `${entry.path} has ${entry.size} bytes; the limit is ${LIMITS.caseFileBytes}`);
+      else if (entry.size > LIMITS.caseFileBytes)
+        fault(index, `${entry.path} has ${entry.size} bytes; the limit is ${LIMITS.caseFileBytes}`);
       else found.push({ entry, index });
     });
     if (faults > 0) continue;
     const contents = await source.read(found.map(({ entry }) => entry));
-    const files = found.map(({ entry }) => ({ path: entry.path, data: contents.get(entry.id) ?? new Uint8Array() }));
+    const files = found.map(({ entry }) => ({
+      path: entry.path,
+      data: contents.get(entry.id) ?? new Uint8Array(),
+    }));
     const loaded = loadCases(files, spec.cases.inline ?? []);
     if (loaded.errors.length > 0) {
       for (const error of loaded.errors.slice(0, 20)) errors.push({ ...error, object: key });
@@ -178,7 +221,10 @@ async function readCaseFiles(
     }
     for (const { data } of files) blobs.set(blobDigest(data), data);
     cases.set(manifest.object.metadata.name, loaded.cases);
-    const withDigests = (spec.cases.files ?? []).map((file, i) => ({ ...file, digest: blobDigest(files[i]?.data ?? "") }));
+    const withDigests = (spec.cases.files ?? []).map((file, i) => ({
+      ...file,
+      digest: blobDigest(files[i]?.data ?? ""),
+    }));
     pinned.push({
       ...manifest.object,
       spec: spec.cases.files ? { ...spec, cases: { ...spec.cases, files: withDigests } } : spec,

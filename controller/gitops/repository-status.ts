@@ -1,0 +1,74 @@
+import type { RepositoryStatus } from "../../schemas/repository.ts";
+import { formatLocation } from "../errors.ts";
+import type { LoadError } from "./manifest.ts";
+import type { Plan } from "./plan.ts";
+
+/** What one sync came to; the conditions follow from it. */
+export interface SyncResult {
+  readonly commit: string;
+  readonly branch: string;
+  readonly resources: number;
+  readonly errors: readonly LoadError[];
+  readonly held: number;
+  readonly conflicts: Plan["conflicts"];
+  /** Refused by the API server, by `Kind/name`. */
+  readonly refused: ReadonlyMap<string, string>;
+  readonly pruneHeld: Plan["pruneHeld"];
+}
+
+/** What the Ready condition says. `stalled` means that a person has to do something. */
+export interface Verdict {
+  readonly ready: "True" | "False";
+  readonly stalled: boolean;
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The most important thing to say about a sync. */
+export function verdictOf(result: SyncResult): Verdict {
+  const at = `${result.branch}@${result.commit.slice(0, 8)}`;
+  const bad = (reason: string, message: string): Verdict => ({
+    ready: "False",
+    stalled: true,
+    reason,
+    message,
+  });
+  const [error, ...more] = result.errors;
+  if (error) {
+    const others = more.length > 0 ? ` (and ${more.length} more)` : "";
+    const held = result.held > 0 ? `; ${result.held} objects are held` : "";
+    return bad(
+      "InvalidManifests",
+      `${formatLocation(error.location)}: ${error.message}${others}${held}, at ${at}`,
+    );
+  }
+  const [conflict] = result.conflicts;
+  if (conflict) {
+    return bad(
+      "Conflict",
+      `${conflict.key} exists and belongs to ${conflict.owner}: delete it, or rename the one in git`,
+    );
+  }
+  const [refused] = result.refused;
+  if (refused) return bad("ApplyFailed", `${refused[0]}: ${refused[1]}`);
+  if (result.pruneHeld?.reason === "DeletionBudgetExceeded")
+    return bad("DeletionBudgetExceeded", result.pruneHeld.message);
+  const waiting = result.pruneHeld?.reason === "NotHealthy" ? `; ${result.pruneHeld.message}` : "";
+  return {
+    ready: "True",
+    stalled: false,
+    reason: "Synced",
+    message: `${result.resources} objects as in ${at}${waiting}`,
+  };
+}
+
+/** The errors as the status shows them: at most 20. */
+export function statusErrors(errors: readonly LoadError[]): NonNullable<RepositoryStatus["errors"]> {
+  return errors.slice(0, 20).map(({ location, message }) => ({
+    file: location.file.slice(0, 1024),
+    ...(location.line === undefined ? {} : { line: location.line }),
+    ...(location.column === undefined ? {} : { column: location.column }),
+    ...(location.field ? { field: location.field.slice(0, 512) } : {}),
+    message: message.slice(0, 2048),
+  }));
+}

@@ -1,0 +1,77 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import type { Repository } from "../../schemas/repository.ts";
+import { SlipwayError } from "../errors.ts";
+import { requireAllowedHost } from "../kube/allowed-hosts.ts";
+import type { SecretReader } from "../kube/secrets.ts";
+import { type GitCredentials, GitMirror } from "./git.ts";
+import { loadSnapshot, type Snapshot } from "./snapshot.ts";
+
+const KEPT_SNAPSHOTS = 16;
+
+/** The mirrors of all repositories, and the snapshots that were read from them last. */
+export class RepositorySources {
+  readonly #folder: string;
+  readonly #secrets: SecretReader;
+  readonly #snapshots = new Map<string, Promise<Snapshot>>();
+  readonly #fetching = new Map<string, Promise<unknown>>();
+
+  constructor(folder: string, secrets: SecretReader) {
+    this.#folder = folder;
+    this.#secrets = secrets;
+  }
+
+  /** The mirror of a repository, with the credentials of its tenant. */
+  async mirror(repository: Repository): Promise<GitMirror> {
+    const { url } = repository.spec;
+    const name = createHash("sha256").update(`${repository.metadata.uid} ${url}`).digest("hex").slice(0, 24);
+    return GitMirror.open(join(this.#folder, name), url, await this.#credentials(repository));
+  }
+
+  async #credentials(repository: Repository): Promise<GitCredentials | undefined> {
+    const { secretRef, url, serviceAccountName } = repository.spec;
+    if (!secretRef) return undefined;
+    const namespace = repository.metadata.namespace ?? "";
+    const secret = await this.#secrets.read(namespace, secretRef.name, serviceAccountName);
+    requireAllowedHost(url, secret, `${namespace}/${secretRef.name}`);
+    const { username, password } = secret.data;
+    if (password === undefined) {
+      throw new SlipwayError("SecretIncomplete", `Secret ${secretRef.name} has no key password`, {
+        hint: "git over HTTP needs the keys username and password",
+      });
+    }
+    return { username: username ?? "git", password };
+  }
+
+  /** Fetches refs, one fetch of a repository at a time (git locks its refs). */
+  async fetch(repository: Repository, refs: readonly string[], signal?: AbortSignal): Promise<GitMirror> {
+    const key = repository.metadata.uid ?? repository.metadata.name;
+    const mirror = await this.mirror(repository);
+    const before = this.#fetching.get(key) ?? Promise.resolve();
+    const mine = before.catch(() => {}).then(() => mirror.fetch(refs, signal));
+    this.#fetching.set(key, mine);
+    try {
+      await mine;
+    } finally {
+      if (this.#fetching.get(key) === mine) this.#fetching.delete(key);
+    }
+    return mirror;
+  }
+
+  /** What a commit or tree says; read once as long as it is among the last few. */
+  snapshot(mirror: GitMirror, treeish: string, path: string): Promise<Snapshot> {
+    const key = `${treeish} ${path}`;
+    let snapshot = this.#snapshots.get(key);
+    this.#snapshots.delete(key);
+    if (!snapshot) {
+      snapshot = loadSnapshot(mirror.at(treeish, path), path);
+      snapshot.catch(() => this.#snapshots.delete(key));
+    }
+    this.#snapshots.set(key, snapshot); // last in insertion order: the most recently used
+    for (const oldest of this.#snapshots.keys()) {
+      if (this.#snapshots.size <= KEPT_SNAPSHOTS) break;
+      this.#snapshots.delete(oldest);
+    }
+    return snapshot;
+  }
+}
