@@ -17,28 +17,31 @@ export interface Spread {
  */
 export function boundedScore(spread: Spread, range: number, alpha: number): Interval {
   const z = normalQuantile(alpha);
+  const units = spread.units;
+  const mean = spread.mean / range;
+  const variance = spread.variance / range ** 2;
   return {
-    lower: lowerLimit(spread, range, z),
-    upper: -lowerLimit({ ...spread, mean: -spread.mean }, range, z),
-    lossPValue: lossPValue(spread, range),
+    lower: range * lowerLimit({ units, mean, variance }, z),
+    upper: -range * lowerLimit({ units, mean: -mean, variance }, z),
+    lossPValue: lossPValue({ units, mean, variance }),
   };
 }
 
-/** Solves units·(mean-μ)² = z²·V(μ) for μ = mean - q(mean+range), V(μ) = (1-q)(variance+mean²) + q·range² - μ². */
-function lowerLimit({ units, mean, variance }: Spread, range: number, z: number): number {
-  const reach = mean + range;
-  if (reach <= 0) return -range;
+/** Solves units·(mean-μ)² = z²·V(μ) for μ = mean - q(mean+1), V(μ) = (1-q)(variance+mean²) + q - μ²; range 1. */
+function lowerLimit({ units, mean, variance }: Spread, z: number): number {
+  const reach = mean + 1;
+  if (reach <= 0) return -1;
   const a = (units + z * z) * reach * reach;
   const b = z * z * (reach * reach - variance);
   const moved = (b + Math.sqrt(b * b + 4 * a * z * z * variance)) / (2 * a);
-  return Math.max(mean - moved * reach, -range);
+  return Math.max(mean - moved * reach, -1);
 }
 
-function lossPValue({ units, mean, variance }: Spread, range: number): number {
+function lossPValue({ units, mean, variance }: Spread): number {
   const loss = -mean;
   if (loss <= 0) return 0.5;
-  const moved = loss / (loss + range);
-  const atZero = (1 - moved) * (variance + loss * loss) + moved * range * range;
+  const moved = loss / (loss + 1);
+  const atZero = (1 - moved) * (variance + loss * loss) + moved;
   return normalTail(loss * Math.sqrt(units / atZero));
 }
 

@@ -124,6 +124,14 @@ describe("bad input", () => {
     ["too few resamples", pairs(0, 0, 2), { resamples: 5 }, "InvalidGate"],
     ["a broken seed", pairs(0, 0, 2), { seed: 0.5 }, "InvalidGate"],
     ["no repeat", pairs(0, 0, 2), { repeats: 0 }, "InvalidGate"],
+    ["a value too large to square", values([1], [1e200]), { binary: false }, "InvalidObservation"],
+    [
+      "bounds without end",
+      pairs(0, 0, 2),
+      { binary: false, bounds: [0, Number.POSITIVE_INFINITY] },
+      "InvalidGate",
+    ],
+    ["NaN bounds", pairs(0, 0, 2), { binary: false, bounds: [Number.NaN, 1] }, "InvalidGate"],
     ["empty bounds", pairs(0, 0, 2), { binary: false, bounds: [1, 1] }, "InvalidGate"],
   ])("%s is refused with a code and a hint", (_, cases, spec, code) => {
     expect(() => comparePaired(cases, { ...binary, ...spec })).toThrow(
@@ -214,6 +222,24 @@ describe("properties", () => {
         const lost = spec.higherIsBetter ? result.upper < 0 : result.lower > 0;
         expect(result.regressionPValue <= 0.05).toBe(lost);
         if (result.outcome === "Regressed") expect(lost).toBe(true);
+      }),
+    );
+  });
+
+  it("values of any size leave no NaN or infinity", () => {
+    const value = fc.oneof(
+      fc.double({ min: -1e60, max: 1e60, noNaN: true }),
+      fc.constantFrom(0, 5e-324, 1e-200, 1e60, -1e60),
+    );
+    const anyValues = fc.array(fc.tuple(value, value), { minLength: 1, maxLength: 20 });
+    const bounds = fc.constantFrom<GateSpec["bounds"]>(undefined, [-1e60, 1e60]);
+    fc.assert(
+      fc.property(anyValues, bounds, fc.boolean(), (rows, range, higherIsBetter) => {
+        const cases = rows.map(([base, head], i) => ({ id: `${i}`, base, head }));
+        const spec = { ...latency, higherIsBetter, resamples: 99, ...(range && { bounds: range }) };
+        for (const value of Object.values(comparePaired(cases, spec))) {
+          if (typeof value === "number") expect(Number.isFinite(value)).toBe(true);
+        }
       }),
     );
   });

@@ -4,7 +4,7 @@ import { canFlip, signFlip } from "./signflip.ts";
 import { studentInterval } from "./student.ts";
 import { tango } from "./tango.ts";
 import type { GateSpec, Interval, Outcome, PairedResult, PairedUnit } from "./types.ts";
-import { sum, toUnits, type Units } from "./units.ts";
+import { sumAscending, toUnits, type Units } from "./units.ts";
 import { checkCases, type Gate, parseGate } from "./validate.ts";
 
 /**
@@ -27,8 +27,8 @@ export function comparePaired(cases: readonly PairedUnit[], spec: GateSpec): Pai
   checkCases(cases, spec);
   const units = toUnits(cases, gate.sign);
   const n = cases.length;
-  const baseMean = sum(Float64Array.from(cases, (unit) => unit.base).sort()) / n;
-  const headMean = sum(Float64Array.from(cases, (unit) => unit.head).sort()) / n;
+  const baseMean = sumAscending(Float64Array.from(cases, (unit) => unit.base).sort()) / n;
+  const headMean = sumAscending(Float64Array.from(cases, (unit) => unit.head).sort()) / n;
   const spread = spreadOf(units, n);
   const scale = gate.range ?? Math.max(Math.abs(baseMean), Math.abs(headMean));
   const floor = floorInterval(spread, scale, gate.alpha);
@@ -86,15 +86,11 @@ function intervalOf(
 
 /** Mean over cases, with the variance of one of as many equal units as the clusters are worth (Kish's number). */
 function spreadOf({ sums, weights }: Units, n: number): Spread {
-  const mean = sum(sums) / n;
-  let squares = 0;
-  let weightSquares = 0;
-  for (let i = 0; i < sums.length; i++) {
-    squares += (sums[i]! - mean * weights[i]!) ** 2;
-    weightSquares += weights[i]! ** 2;
-  }
+  const mean = sumAscending(sums) / n;
+  const squares = sums.map((total, i) => (total - mean * weights[i]!) ** 2).sort();
+  const weightSquares = sumAscending(weights.map((weight) => weight ** 2).sort());
   // Rounding alone must not look like spread.
-  const variance = squares / weightSquares;
+  const variance = sumAscending(squares) / weightSquares;
   return { units: n ** 2 / weightSquares, mean, variance: variance <= (mean * 1e-12) ** 2 ? 0 : variance };
 }
 

@@ -17,7 +17,7 @@ export function toUnits(cases: readonly PairedUnit[], sign: 1 | -1): Units {
     else members.set(cluster, [gain]);
   }
   const clusters = [...members.values()];
-  const sums = [...clusters.map((gains) => sum(Float64Array.from(gains).sort())), ...alone];
+  const sums = [...clusters.map((gains) => sumAscending(Float64Array.from(gains).sort())), ...alone];
   const weights = [...clusters.map((gains) => gains.length), ...alone.map(() => 1)];
   return ordered({ sums: Float64Array.from(sums), weights: Float64Array.from(weights) });
 }
@@ -36,10 +36,15 @@ export function compareUnits(a: Units, b: Units): number {
   return 0;
 }
 
-export function sum(values: Float64Array): number {
-  let total = 0;
-  for (const value of values) total += value;
-  return total;
+/** Sum of ascending values, smallest magnitudes first and by sign, so that negated values sum to exactly the negative. */
+export function sumAscending(values: Float64Array): number {
+  let positive = 0;
+  let negative = 0;
+  for (let i = 0; i < values.length; i++) {
+    positive += Math.max(values[i]!, 0);
+    negative += Math.min(values[values.length - 1 - i]!, 0);
+  }
+  return positive + negative;
 }
 
 function ordered({ sums, weights }: Units): Units {

@@ -16,6 +16,8 @@ export interface Gate {
 }
 
 const MAX_RESAMPLES = 10_000_000;
+/** Fourth powers of values are formed; beyond this they could overflow. No metric comes near it. */
+const MAX_VALUE = 1e60;
 
 /** @throws SlipwayError InvalidGate */
 export function parseGate(spec: GateSpec): Gate {
@@ -36,7 +38,7 @@ export function parseGate(spec: GateSpec): Gate {
       `write a whole number from ${Math.ceil(1 / alpha)} to ${MAX_RESAMPLES}`,
     );
   }
-  if (bounds && !(bounds[0] < bounds[1] && Number.isFinite(bounds[1] - bounds[0]))) {
+  if (bounds && !(bounds[1] - bounds[0] > 1 / MAX_VALUE && Math.max(...bounds.map(Math.abs)) <= MAX_VALUE)) {
     fail(
       `bounds are [${bounds.join(", ")}]`,
       "write the smallest and the largest value that one observation can have",
@@ -66,7 +68,7 @@ export function checkCases(cases: readonly PairedUnit[], spec: GateSpec): void {
       hint: "a verdict needs at least one case with an answer on both sides",
     });
   }
-  const [low, high] = spec.bounds ?? (spec.binary ? [0, 1] : [-Number.MAX_VALUE, Number.MAX_VALUE]);
+  const [low, high] = spec.bounds ?? (spec.binary ? [0, 1] : [-MAX_VALUE, MAX_VALUE]);
   // Means over repeats may pass the end of the range by a rounding error.
   const slack = spec.bounds || spec.binary ? (high - low) * 1e-9 : 0;
   const single = spec.binary && spec.repeats === 1;
@@ -80,7 +82,7 @@ export function checkCases(cases: readonly PairedUnit[], spec: GateSpec): void {
     seen.add(id);
     for (const value of [base, head]) {
       const valid = single ? value === 0 || value === 1 : value >= low - slack && value <= high + slack;
-      if (!valid || !Number.isFinite(value)) {
+      if (!valid) {
         throw new SlipwayError("InvalidObservation", `case ${id} has the value ${value}`, {
           hint: single ? "a single binary observation is 0 or 1" : `a value lies in [${low}, ${high}]`,
         });
