@@ -54,6 +54,7 @@ export type Verdict = (typeof VERDICTS)[number];
 export const evalRunStatus = z.strictObject({
   ...statusBase,
   verdict: z.enum(VERDICTS).optional(),
+  score: z.string().max(16).optional().describe("Pass rate of the head, in percent."),
   progress: z.string().max(32).optional().describe("Calls answered of calls needed."),
   startedAt: z.string().max(64).optional().meta({ format: "date-time" }),
   finishedAt: z.string().max(64).optional().meta({ format: "date-time" }),
@@ -82,6 +83,7 @@ export const evalRunKind: KindDefinition = {
     { name: "Trigger", type: "string", jsonPath: ".spec.trigger", priority: 1 },
     { name: "PR", type: "integer", jsonPath: ".spec.pullRequest" },
     { name: "Progress", type: "string", jsonPath: ".status.progress" },
+    { name: "Score", type: "string", jsonPath: ".status.score", priority: 1 },
     { name: "Verdict", type: "string", jsonPath: ".status.verdict" },
   ),
 };

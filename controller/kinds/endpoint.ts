@@ -1,0 +1,34 @@
+import { durationMs } from "../../schemas/common.ts";
+import type { ModelDeployment } from "../../schemas/model-deployment.ts";
+import { SlipwayError } from "../errors.ts";
+import type { SecretReader } from "../kube/secrets.ts";
+
+export interface Tenant {
+  readonly namespace: string;
+  readonly serviceAccountName: string;
+}
+
+/**
+ * The endpoint with its key, and the hosts to which the key may go. The key is read as the tenant, so that nobody
+ * uses a Secret through us that they could not read themselves.
+ */
+export async function endpointOf(
+  external: NonNullable<ModelDeployment["spec"]["external"]>,
+  tenant: Tenant,
+  secrets: SecretReader,
+): Promise<{
+  endpoint: { baseURL: string; model: string; apiKey?: string; timeoutMs: number };
+  allowedHosts?: string[];
+}> {
+  const endpoint = { baseURL: external.baseURL, model: external.model, timeoutMs: durationMs(external.timeout) };
+  if (!external.secretRef) return { endpoint };
+  const { name, key } = external.secretRef;
+  const secret = await secrets.read(tenant.namespace, name, tenant.serviceAccountName);
+  const apiKey = secret.data[key];
+  if (apiKey === undefined) {
+    throw new SlipwayError("SecretIncomplete", `Secret ${tenant.namespace}/${name} has no key ${key}`, {
+      hint: "add the key, or set secretRef.key",
+    });
+  }
+  return { endpoint: { ...endpoint, apiKey: apiKey.trim() }, allowedHosts: secret.allowedHosts };
+}

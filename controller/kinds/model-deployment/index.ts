@@ -1,0 +1,51 @@
+import type { ModelDeployment, ModelDeploymentStatus } from "../../../schemas/model-deployment.ts";
+import { durationMs } from "../../../schemas/common.ts";
+import { SlipwayError } from "../../errors.ts";
+import { probeEndpoint } from "../../eval/model/probe.ts";
+import { digestOf, type Json } from "../../graph/canonical.ts";
+import type { KubeObject } from "../../kube/resources.ts";
+import type { SecretReader } from "../../kube/secrets.ts";
+import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
+import { endpointOf } from "../endpoint.ts";
+import { tenantOf } from "../tenant.ts";
+import { MODEL_DEPLOYMENT } from "../types.ts";
+import { decide, type ObservedDeployment, type ProbeInput, probeInput, type ProbeOutput } from "./decide.ts";
+
+function observe(object: KubeObject, view: View): ObservedDeployment {
+  const deployment = object as unknown as ModelDeployment;
+  const serviceAccountName = tenantOf(object, view);
+  const input = probeInput(deployment, serviceAccountName);
+  const { namespace = "", name } = object.metadata;
+  return {
+    deployment,
+    serviceAccountName,
+    probe: input && view.effect({ kind: "ModelDeployment", namespace, name }, "probe", digestOf(input)),
+  };
+}
+
+/** Reasons that only an edit can mend. */
+const TERMINAL = new Set(["HostNotAllowed", "SecretNotBound", "SecretIncomplete", "ModelNotFound"]);
+const PROBE_TIMEOUT_MS = 10_000;
+
+function probe(secrets: SecretReader): EffectHandler {
+  return async (input, { signal }) => {
+    const { namespace, serviceAccountName, external } = input as unknown as ProbeInput;
+    let output: ProbeOutput;
+    try {
+      const { endpoint, allowedHosts } = await endpointOf(external, { namespace, serviceAccountName }, secrets);
+      const timeoutMs = Math.min(PROBE_TIMEOUT_MS, durationMs(external.timeout));
+      const result = await probeEndpoint({ endpoint: { ...endpoint, timeoutMs }, allowedHosts, signal });
+      output = result.ok
+        ? { ok: true, message: `${external.model} answers` }
+        : { ok: false, reason: result.reason, message: result.message, terminal: TERMINAL.has(result.reason) };
+    } catch (error) {
+      if (!(error instanceof SlipwayError) || error.retryable) throw error;
+      output = { ok: false, reason: error.code, message: error.message, terminal: TERMINAL.has(error.code) };
+    }
+    return output as unknown as Json;
+  };
+}
+
+export function modelDeployment(secrets: SecretReader): Kind<ObservedDeployment, ModelDeploymentStatus> {
+  return { type: MODEL_DEPLOYMENT, childTypes: [], observe, decide, effects: { probe: probe(secrets) } };
+}

@@ -1,0 +1,62 @@
+import type { PromptTemplate, PromptTemplateStatus } from "../../../schemas/prompt-template.ts";
+import { lintPrompt, type PromptLint } from "../../eval/template/lint.ts";
+import { canonicalJson } from "../../graph/canonical.ts";
+import { revisionOf } from "../../graph/graph.ts";
+import type { KubeObject } from "../../kube/resources.ts";
+import { ready, stalled } from "../../runtime/conditions.ts";
+import type { Decision } from "../../runtime/kind.ts";
+import { revisionFields } from "../types.ts";
+
+export interface ObservedPrompt {
+  readonly prompt: PromptTemplate;
+}
+
+/** Compiles a prompt: checks it, and publishes it as a ConfigMap where one is asked for. */
+export function decide({ prompt }: ObservedPrompt): Decision<PromptTemplateStatus> {
+  const { spec } = prompt;
+  const lint = lintPrompt(spec);
+  const [fault] = lint.errors;
+  if (fault) {
+    return {
+      children: [],
+      effects: [],
+      status: { conditions: stalled("InvalidTemplate", `${fault.field ?? "spec"}: ${fault.message}`) },
+      events: [{ type: "Warning", reason: "InvalidTemplate", note: fault.message }],
+    };
+  }
+  const revision = revisionOf(prompt, () => undefined) ?? "";
+  const children = spec.output ? [configMap(prompt, revision)] : [];
+  return {
+    children,
+    effects: [],
+    status: {
+      ...revisionFields(revision),
+      variables: lint.variables,
+      ...(lint.findings.length > 0 ? { lint: findings(lint) } : {}),
+      ...(spec.output ? { configMapName: spec.output.configMapName } : {}),
+      conditions: ready("Compiled", `${spec.messages.length} messages, ${lint.variables.length} variables`),
+    },
+  };
+}
+
+function findings(lint: PromptLint): NonNullable<PromptTemplateStatus["lint"]> {
+  return lint.findings.slice(0, 32).map(({ rule, message, field }) => ({
+    rule,
+    message: message.slice(0, 1024),
+    ...(field === undefined ? {} : { field }),
+  }));
+}
+
+/** What an application mounts: the whole prompt as JSON, and its revision beside it. */
+function configMap(prompt: PromptTemplate, revision: string): KubeObject {
+  const { messages, variables, parameters, outputSchema, output } = prompt.spec;
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: output?.configMapName ?? "", ...(prompt.metadata.namespace ? { namespace: prompt.metadata.namespace } : {}) },
+    data: {
+      revision,
+      "prompt.json": canonicalJson({ name: prompt.metadata.name, revision, messages, variables, parameters, outputSchema }),
+    },
+  };
+}
