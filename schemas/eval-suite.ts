@@ -55,9 +55,20 @@ export const assertion = z.strictObject({
 });
 export type Assertion = z.infer<typeof assertion>;
 
+/** Like an identifier, but ids that come from data (`42`, `2024-05-01:3`) stay as they are. */
+const caseId = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.:-]*$/);
+
 const caseFields = {
-  id: identifier.describe("Stable name; base and head are paired by it."),
-  vars: z.record(z.string().max(128), anyJson).default({}).describe("Values of the prompt's variables."),
+  id: caseId.describe("Stable name; base and head are paired by it."),
+  vars: z
+    .record(z.string().max(128), anyJson)
+    .default({})
+    .meta({ maxProperties: 64 })
+    .describe("Values of the prompt's variables."),
   expected: anyJson.optional().describe("The right answer; assertions refer to it as {{expected}}."),
   assert: z.array(assertion).max(32).optional().describe("In addition to the suite's assertions."),
   critical: z.boolean().optional().describe("Failing in every repeat fails the suite, whatever the average."),

@@ -15,7 +15,7 @@ export const externalEndpoint = z.strictObject({
     .string()
     .min(8)
     .max(2048)
-    .regex(/^https?:\/\/[^\s@?#]+$/)
+    .regex(/^https?:\/\/[^\p{Z}\p{Cc}@?#]+$/u)
     .describe(
       "Base of an OpenAI-compatible API, e.g. https://api.openai.com/v1. No credentials, query or fragment.",
     ),
@@ -23,7 +23,7 @@ export const externalEndpoint = z.strictObject({
     .string()
     .min(1)
     .max(256)
-    .regex(/^[^\s\p{Cc}]+$/u)
+    .regex(/^[^\p{Z}\p{Cc}]+$/u)
     .describe("The model's name at that endpoint."),
   secretRef: secretKeyRef
     .optional()

@@ -17,7 +17,7 @@ export const forgeSettings = z.strictObject({
   apiURL: z
     .string()
     .max(2048)
-    .regex(/^https?:\/\/[^\s@?#]+$/)
+    .regex(/^https?:\/\/[^\p{Z}\p{Cc}@?#]+$/u)
     .optional()
     .describe("Base of the forge's API where it does not follow from spec.url."),
   secretRef: localRef
@@ -52,7 +52,7 @@ export const repositorySpec = withRules(
       .string()
       .min(8)
       .max(2048)
-      .regex(/^https?:\/\/[^\s@?#]+$/)
+      .regex(/^https?:\/\/[^\p{Z}\p{Cc}@?#]+$/u)
       .describe("HTTP(S) address of the git repository, without credentials."),
     branch: z
       .string()
