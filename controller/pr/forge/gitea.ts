@@ -183,7 +183,12 @@ export class GiteaForge implements Forge {
       return toPermission((await this.#read(schema, path, {}, signal)).permission);
     } catch (error) {
       if (isForgeError(error, "ForgeNotFound")) return "none";
-      throw error;
+      if (!isForgeError(error, "ForgeUnauthorized")) throw error;
+      throw forgeError("ForgeUnauthorized", "does not say what others may do", {
+        kind: this.kind,
+        call: `GET ${path}`,
+        hint: "Gitea tells it to administrators of the repository only: make the token's user one.",
+      });
     }
   }
 
