@@ -16,13 +16,16 @@ export interface Intent {
 }
 
 export interface IntentLog {
-  /** Durable when it returns. An unfinished intent with the same object, effect, digest and attempt is returned. */
+  /**
+   * Survives a killed process when it returns. One with the same object, effect, digest and attempt is
+   * returned instead of written again: `finishedAt` tells whether there is still something to do.
+   */
   begin(intent: Pick<Intent, "object" | "effect" | "inputDigest" | "attempt" | "input">): Promise<Intent>;
   finish(id: number, outcome: { output: Json } | { error: NonNullable<Intent["error"]> }): Promise<void>;
   /** The attempt with the greatest number. */
   latest(object: string, effect: string, inputDigest: string): Intent | undefined;
   unfinished(): Intent[];
-  /** Forgets everything of an object that is gone. */
+  /** Forgets everything of an object that is gone; outcomes that arrive later are dropped. */
   forget(object: string): Promise<void>;
 }
 

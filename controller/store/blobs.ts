@@ -1,0 +1,77 @@
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { SlipwayError } from "../errors.ts";
+import { blobDigest } from "../graph/canonical.ts";
+import type { BlobStore } from "./store.ts";
+import type { WriteHook } from "./write-hook.ts";
+
+/**
+ * Blobs as files `sha256/ab/cdef…` under `dir`. A file appears whole or not at all: it is written under
+ * another name, flushed, and renamed. What is read is checked against its name; what fails is set aside
+ * as `….corrupt`, so that the next `put` of the same content repairs it.
+ */
+export async function openBlobStore(dir: string, hook?: WriteHook): Promise<BlobStore> {
+  const incoming = join(dir, "incoming");
+  // Whatever is here was being written by a process that died: the folder is locked.
+  await rm(incoming, { recursive: true, force: true });
+  await mkdir(incoming, { recursive: true });
+  let serial = 0;
+
+  return {
+    async put(data) {
+      const bytes = typeof data === "string" ? Buffer.from(data) : data;
+      const digest = blobDigest(bytes);
+      const path = pathOf(dir, digest);
+      if ((await sizeOf(path)) === bytes.byteLength) return digest;
+      hook?.("blob/put", "before");
+      const temporary = join(incoming, String(serial++));
+      const file = await open(temporary, "wx");
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await mkdir(dirname(path), { recursive: true });
+      await rename(temporary, path);
+      hook?.("blob/put", "after");
+      return digest;
+    },
+    async get(digest) {
+      const path = pathOf(dir, digest);
+      const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== "ENOENT") throw error;
+        throw new SlipwayError("BlobNotFound", `there is no blob ${digest}`, {
+          hint: "it is stored again when its Repository is synced",
+        });
+      });
+      if (blobDigest(bytes) !== digest) {
+        await rename(path, `${path}.corrupt`);
+        throw new SlipwayError("BlobCorrupt", `blob ${digest} does not have the content that its name says`, {
+          hint: "it was set aside; it is stored again when its Repository is synced",
+        });
+      }
+      return bytes;
+    },
+    async has(digest) {
+      return (await sizeOf(pathOf(dir, digest))) !== undefined;
+    },
+  };
+}
+
+/** @throws SlipwayError BlobNotFound for anything that is not a digest, since digests come from outside */
+function pathOf(dir: string, digest: string): string {
+  const hex = /^sha256:([0-9a-f]{64})$/.exec(digest)?.[1];
+  if (hex === undefined)
+    throw new SlipwayError("BlobNotFound", `${JSON.stringify(digest)} is not a blob digest`);
+  return join(dir, "sha256", hex.slice(0, 2), hex.slice(2));
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}

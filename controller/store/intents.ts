@@ -1,0 +1,87 @@
+import type { DatabaseSync } from "node:sqlite";
+import { canonicalJson, type Json } from "../graph/canonical.ts";
+import type { Intent, IntentLog } from "./store.ts";
+import { hooked, type WriteHook } from "./write-hook.ts";
+
+interface Row {
+  id: number;
+  object: string;
+  effect: string;
+  input_digest: string;
+  attempt: number;
+  input: string;
+  started_at: number;
+  finished_at: number | null;
+  output: string | null;
+  error: string | null;
+}
+
+/** The intent log in SQLite. */
+export function createIntentLog(db: DatabaseSync, now: () => number, hook?: WriteHook): IntentLog {
+  const find = db.prepare(
+    "SELECT * FROM intents WHERE object = ? AND effect = ? AND input_digest = ? AND attempt = ?",
+  );
+  const insert = db.prepare(
+    `INSERT INTO intents (object, effect, input_digest, attempt, input, started_at)
+     VALUES (?, ?, ?, ?, ?, ?) RETURNING *`,
+  );
+  const byId = db.prepare("SELECT * FROM intents WHERE id = ?");
+  // The first outcome stands: an outcome that arrives twice must not rewrite what others already acted on.
+  const finish = db.prepare(
+    "UPDATE intents SET finished_at = ?, output = ?, error = ? WHERE id = ? AND finished_at IS NULL",
+  );
+  const latest = db.prepare(
+    `SELECT * FROM intents WHERE object = ? AND effect = ? AND input_digest = ?
+     ORDER BY attempt DESC LIMIT 1`,
+  );
+  const unfinished = db.prepare("SELECT * FROM intents WHERE finished_at IS NULL ORDER BY id");
+  const forget = db.prepare("DELETE FROM intents WHERE object = ?");
+
+  return {
+    async begin({ object, effect, inputDigest, attempt, input }) {
+      const known = find.get(object, effect, inputDigest, attempt) as Row | undefined;
+      if (known) return toIntent(known);
+      return hooked(hook, `intent/begin/${kindOf(object)}.${effect}`, () =>
+        toIntent(
+          insert.get(object, effect, inputDigest, attempt, canonicalJson(input), now()) as unknown as Row,
+        ),
+      );
+    },
+    async finish(id, outcome) {
+      const row = byId.get(id) as Row | undefined;
+      if (!row) return; // forgotten meanwhile: its object is gone
+      hooked(hook, `intent/finish/${kindOf(row.object)}.${row.effect}`, () => {
+        const output = "output" in outcome ? canonicalJson(outcome.output) : null;
+        const error = "error" in outcome ? canonicalJson(outcome.error) : null;
+        finish.run(now(), output, error, id);
+      });
+    },
+    latest(object, effect, inputDigest) {
+      const row = latest.get(object, effect, inputDigest) as Row | undefined;
+      return row && toIntent(row);
+    },
+    unfinished: () => (unfinished.all() as unknown as Row[]).map(toIntent),
+    async forget(object) {
+      hooked(hook, `intent/forget/${kindOf(object)}`, () => forget.run(object));
+    },
+  };
+}
+
+function kindOf(object: string): string {
+  return object.split("/", 1)[0] ?? object;
+}
+
+function toIntent(row: Row): Intent {
+  return {
+    id: row.id,
+    object: row.object,
+    effect: row.effect,
+    inputDigest: row.input_digest,
+    attempt: row.attempt,
+    input: JSON.parse(row.input) as Json,
+    startedAt: row.started_at,
+    ...(row.finished_at !== null && { finishedAt: row.finished_at }),
+    ...(row.output !== null && { output: JSON.parse(row.output) as Json }),
+    ...(row.error !== null && { error: JSON.parse(row.error) as NonNullable<Intent["error"]> }),
+  };
+}
