@@ -12,7 +12,11 @@ const CHANGES_VALUE: Record<string, string> = {
 
 interface Check {
   readonly _zod?: {
-    readonly def: { readonly check: string; readonly error?: (issue: never) => unknown };
+    readonly def: {
+      readonly check: string;
+      readonly pattern?: RegExp;
+      readonly error?: (issue: never) => unknown;
+    };
   };
 }
 
@@ -45,11 +49,6 @@ export class ZodGuard {
     if ((def as { coerce?: boolean }).coerce) {
       this.#fail(path, "coerce: a wrong type would pass here and fail in the API server");
     }
-    for (const pattern of (zodSchema._zod.bag.patterns as Set<RegExp> | undefined) ?? []) {
-      if (pattern.flags.replace("u", "") !== "") {
-        this.#fail(path, `a pattern with the flags "${pattern.flags}": flags are lost; write them out`);
-      }
-    }
     for (const check of (def.checks ?? []) as Check[]) this.#check(check, path);
   }
 
@@ -58,6 +57,8 @@ export class ZodGuard {
     if (def?.check === "overwrite") {
       this.#fail(path, "an overwrite such as trim(): parsed and stored value would differ");
     }
+    const flags = def?.pattern?.flags.replace("u", "");
+    if (flags) this.#fail(path, `a pattern with the flags "${flags}": flags are lost; write them out`);
     if (def?.check !== "custom") return;
     const key = JSON.stringify(path);
     const place = this.#refinements.get(key) ?? { path, messages: new Set<string>() };
