@@ -35,7 +35,21 @@ export const pullRequestSettings = z.strictObject({
     .optional()
     .meta({ "x-kubernetes-list-type": "set" })
     .describe(
-      "Suites that must have run and passed when they are touched; an empty list means every suite that is touched.",
+      "Suites whose verdict decides the commit status; the others are advisory. Absent: every suite decides.",
+    ),
+  allowedHosts: z
+    .array(
+      z
+        .string()
+        .min(1)
+        .max(260)
+        .regex(/^(\*\.)?[a-z0-9.[\]:-]+$/),
+    )
+    .max(64)
+    .optional()
+    .meta({ "x-kubernetes-list-type": "set" })
+    .describe(
+      "Hosts (`host[:port]` or `*.domain`) that a pull request may point a deployment at, besides those that the base branch uses already.",
     ),
   onNotEvaluated: z
     .enum(["Pass", "Fail"])

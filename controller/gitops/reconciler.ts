@@ -8,7 +8,6 @@ import type { EventRecorder } from "../kube/events.ts";
 import { serviceAccountIdentity } from "../kube/identity.ts";
 import { type KubeObject, objectKey } from "../kube/resources.ts";
 import type { ObjectStore } from "../kube/store.ts";
-import type { Logger } from "../log.ts";
 import type { StateStore } from "../store/store.ts";
 import { type ApplyTarget, applyNodes, pruneEntries } from "./apply.ts";
 import { WriteOverlay } from "./overlay.ts";
@@ -33,7 +32,8 @@ export interface RepositoryDependencies {
   ) => Promise<Repository>;
   /** Reconciles an object again, although nothing changed. */
   readonly wake: (kind: string, namespace: string, name: string) => void;
-  readonly log: Logger;
+  /** The branch has moved: pull requests compare with a new base. */
+  readonly onCommit: (key: string) => void;
   readonly now: () => number;
 }
 
@@ -139,6 +139,7 @@ export class RepositoryReconciler {
       const mirror = await this.#deps.sources.fetch(repository, [ref], signal);
       const commit = await mirror.resolve(ref);
       const snapshot = await this.#deps.sources.snapshot(mirror, commit, path);
+      if (session?.commit !== commit) this.#deps.onCommit(key);
       this.#sessions.set(key, { commit, fetchedAt, url, branch, waiting: session?.waiting ?? false });
       return { commit, snapshot };
     } catch (error) {

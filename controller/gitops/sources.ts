@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { ANNOTATION_ALLOWED_HOSTS } from "../../schemas/kind.ts";
 import type { Repository } from "../../schemas/repository.ts";
 import { SlipwayError } from "../errors.ts";
-import { requireAllowedHost } from "../kube/allowed-hosts.ts";
+import { hostAllowed } from "../kube/allowed-hosts.ts";
 import type { SecretReader } from "../kube/secrets.ts";
 import { type GitCredentials, GitMirror } from "./git.ts";
 import { loadSnapshot, type Snapshot } from "./snapshot.ts";
@@ -33,7 +34,15 @@ export class RepositorySources {
     if (!secretRef) return undefined;
     const namespace = repository.metadata.namespace ?? "";
     const secret = await this.#secrets.read(namespace, secretRef.name, serviceAccountName);
-    requireAllowedHost(url, secret, `${namespace}/${secretRef.name}`);
+    if (!hostAllowed(url, secret.allowedHosts)) {
+      throw new SlipwayError(
+        "HostNotAllowed",
+        `Secret ${namespace}/${secretRef.name} may not be sent to ${new URL(url).host}`,
+        {
+          hint: `add the host to its annotation ${ANNOTATION_ALLOWED_HOSTS}`,
+        },
+      );
+    }
     const { username, password } = secret.data;
     if (password === undefined) {
       throw new SlipwayError("SecretIncomplete", `Secret ${secretRef.name} has no key password`, {

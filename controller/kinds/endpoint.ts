@@ -18,9 +18,13 @@ export async function endpointOf(
   secrets: SecretReader,
 ): Promise<{
   endpoint: { baseURL: string; model: string; apiKey?: string; timeoutMs: number };
-  allowedHosts?: string[];
+  allowedHosts?: readonly string[];
 }> {
-  const endpoint = { baseURL: external.baseURL, model: external.model, timeoutMs: durationMs(external.timeout) };
+  const endpoint = {
+    baseURL: external.baseURL,
+    model: external.model,
+    timeoutMs: durationMs(external.timeout),
+  };
   if (!external.secretRef) return { endpoint };
   const { name, key } = external.secretRef;
   const secret = await secrets.read(tenant.namespace, name, tenant.serviceAccountName);

@@ -42,9 +42,14 @@ export function decide(observed: ObservedRun): Decision<EvalRunStatus> {
   const before = run.status ?? {};
   const input = evaluateInput(run, observed.serviceAccountName);
   const requested = run.metadata.annotations?.[ANNOTATION_REQUESTED_AT];
-  const again = requested !== undefined && requested !== before.lastHandledRequestedAt && evaluation?.finishedAt !== undefined;
+  const again =
+    requested !== undefined &&
+    requested !== before.lastHandledRequestedAt &&
+    evaluation?.finishedAt !== undefined;
   const retry =
-    evaluation?.state === "Failed" && evaluation.error?.retryable === true && evaluation.attempt < MAX_ATTEMPTS;
+    evaluation?.state === "Failed" &&
+    evaluation.error?.retryable === true &&
+    evaluation.attempt < MAX_ATTEMPTS;
   const attempt = (evaluation?.attempt ?? 1) + (again || retry ? 1 : 0);
   const request: EffectRequest = {
     name: "evaluate",
@@ -85,14 +90,31 @@ export function decide(observed: ObservedRun): Decision<EvalRunStatus> {
       ...(output.result === "" ? {} : { result: output.result }),
       conditions: [...ready("Finished", output.message), passing(output)],
     },
-    events: [{ type: output.verdict === "Pass" ? "Normal" : "Warning", reason: `Evaluation${output.verdict}`, note: output.message }],
+    events: [
+      {
+        type: output.verdict === "Pass" ? "Normal" : "Warning",
+        reason: `Evaluation${output.verdict}`,
+        note: output.message,
+      },
+    ],
   };
 }
 
 function outcomeOf(evaluation: EffectOutcome): EvaluateOutput {
   if (evaluation.state === "Succeeded") return evaluation.output as unknown as EvaluateOutput;
-  const { code, message } = evaluation.error ?? { code: "EvaluationFailed", message: "the evaluation did not finish" };
-  return { verdict: "Error", reason: code, message: `${code}: ${message}`, gates: [], worst: [], calls: { made: 0, saved: 0 }, result: "" };
+  const { code, message } = evaluation.error ?? {
+    code: "EvaluationFailed",
+    message: "the evaluation did not finish",
+  };
+  return {
+    verdict: "Error",
+    reason: code,
+    message: `${code}: ${message}`,
+    gates: [],
+    worst: [],
+    calls: { made: 0, saved: 0 },
+    result: "",
+  };
 }
 
 function passing({ verdict, reason, message }: EvaluateOutput) {

@@ -13,8 +13,12 @@ import { revisionFields } from "../types.ts";
 /** Input of the effect that puts everything a run needs into the blob store. */
 export interface BundleInput {
   readonly suite: { readonly name: string; readonly spec: EvalSuite["spec"]; readonly revision: string };
-  readonly prompts: Readonly<Record<string, { readonly spec: PromptTemplate["spec"]; readonly revision: string }>>;
-  readonly models: Readonly<Record<string, { readonly spec: ModelDeployment["spec"]; readonly revision: string }>>;
+  readonly prompts: Readonly<
+    Record<string, { readonly spec: PromptTemplate["spec"]; readonly revision: string }>
+  >;
+  readonly models: Readonly<
+    Record<string, { readonly spec: ModelDeployment["spec"]; readonly revision: string }>
+  >;
 }
 
 export interface BundleOutput {
@@ -46,29 +50,61 @@ export function bundleInput(
   const bundledModels: Record<string, BundleInput["models"][string]> = {};
   for (const { promptRef } of suite.spec.targets) {
     const prompt = prompts.get(promptRef.name);
-    if (!prompt) return { missing: { reason: "PromptTemplateNotFound", message: `there is no PromptTemplate ${promptRef.name}` } };
+    if (!prompt)
+      return {
+        missing: {
+          reason: "PromptTemplateNotFound",
+          message: `there is no PromptTemplate ${promptRef.name}`,
+        },
+      };
     const revision = readyRevision(prompt);
-    if (!revision) return { missing: { reason: "PromptTemplateNotReady", message: `PromptTemplate ${promptRef.name} is not Ready` } };
+    if (!revision)
+      return {
+        missing: {
+          reason: "PromptTemplateNotReady",
+          message: `PromptTemplate ${promptRef.name} is not Ready`,
+        },
+      };
     bundledPrompts[promptRef.name] = { spec: prompt.spec, revision };
   }
-  const modelNames = [...suite.spec.targets.map((t) => t.modelRef.name), ...(suite.spec.judge ? [suite.spec.judge.modelRef.name] : [])];
+  const modelNames = [
+    ...suite.spec.targets.map((t) => t.modelRef.name),
+    ...(suite.spec.judge ? [suite.spec.judge.modelRef.name] : []),
+  ];
   for (const name of modelNames) {
     const model = models.get(name);
-    if (!model) return { missing: { reason: "ModelDeploymentNotFound", message: `there is no ModelDeployment ${name}` } };
+    if (!model)
+      return {
+        missing: { reason: "ModelDeploymentNotFound", message: `there is no ModelDeployment ${name}` },
+      };
     const revision = readyRevision(model);
-    if (!revision) return { missing: { reason: "ModelDeploymentNotReady", message: `ModelDeployment ${name} is not Ready` } };
+    if (!revision)
+      return {
+        missing: { reason: "ModelDeploymentNotReady", message: `ModelDeployment ${name} is not Ready` },
+      };
     bundledModels[name] = { spec: model.spec, revision };
   }
   const revision = revisionOf(suite as never, (edge) => bundledModels[edge.name]?.revision);
-  if (!revision) return { missing: { reason: "Unresolved", message: "a case file has no digest: only a Repository sets it" } };
-  return { input: { suite: { name: suite.metadata.name, spec: suite.spec, revision }, prompts: bundledPrompts, models: bundledModels } };
+  if (!revision)
+    return {
+      missing: { reason: "Unresolved", message: "a case file has no digest: only a Repository sets it" },
+    };
+  return {
+    input: {
+      suite: { name: suite.metadata.name, spec: suite.spec, revision },
+      prompts: bundledPrompts,
+      models: bundledModels,
+    },
+  };
 }
 
 /** The revision of an object that is Ready at its generation. */
 function readyRevision(object: PromptTemplate | ModelDeployment): string | undefined {
   const { status, metadata } = object;
   if (status?.observedGeneration !== metadata.generation) return undefined;
-  return status?.conditions?.some((c) => c.type === "Ready" && c.status === "True") ? status.revision : undefined;
+  return status?.conditions?.some((c) => c.type === "Ready" && c.status === "True")
+    ? status.revision
+    : undefined;
 }
 
 /** Keeps the suite's score for what is deployed: bundles what a run needs, runs it once per revision. */
@@ -82,7 +118,10 @@ export function decide(observed: ObservedSuite): Decision<EvalSuiteStatus> {
     return {
       children: run ? [asChild(run)] : [],
       effects: [],
-      status: { ...kept, conditions: [...reconciling(prepared.missing.reason, prepared.missing.message), ...passing(before)] },
+      status: {
+        ...kept,
+        conditions: [...reconciling(prepared.missing.reason, prepared.missing.message), ...passing(before)],
+      },
     };
   }
   const { input } = prepared;
@@ -91,7 +130,8 @@ export function decide(observed: ObservedSuite): Decision<EvalSuiteStatus> {
     name: "bundle",
     inputDigest: digestOf(input),
     input: input as unknown as Json,
-    attempt: bundle?.state === "Failed" && bundle.error?.retryable ? bundle.attempt + 1 : (bundle?.attempt ?? 1),
+    attempt:
+      bundle?.state === "Failed" && bundle.error?.retryable ? bundle.attempt + 1 : (bundle?.attempt ?? 1),
     durable: false,
   };
   if (bundle?.state === "Failed" && !bundle.error?.retryable) {
@@ -103,7 +143,10 @@ export function decide(observed: ObservedSuite): Decision<EvalSuiteStatus> {
     return {
       children: run ? [asChild(run)] : [],
       effects: [request],
-      status: { ...identity, conditions: [...reconciling("Preparing", "reading the cases"), ...passing(before)] },
+      status: {
+        ...identity,
+        conditions: [...reconciling("Preparing", "reading the cases"), ...passing(before)],
+      },
     };
   }
   const output = bundle.output as unknown as BundleOutput;
@@ -115,7 +158,9 @@ export function decide(observed: ObservedSuite): Decision<EvalSuiteStatus> {
     status: {
       ...identity,
       cases: output.cases,
-      ...(run?.status?.verdict ? { lastRun: name, ...(run.status.score === undefined ? {} : { score: run.status.score }) } : {}),
+      ...(run?.status?.verdict
+        ? { lastRun: name, ...(run.status.score === undefined ? {} : { score: run.status.score }) }
+        : {}),
       conditions: [
         ...(run?.status?.verdict
           ? ready("Evaluated", `${output.cases} cases, see EvalRun ${name}`)

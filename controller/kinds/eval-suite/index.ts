@@ -1,9 +1,11 @@
+import type { EvalRun } from "../../../schemas/eval-run.ts";
 import { budget, type EvalSuite, type EvalSuiteStatus } from "../../../schemas/eval-suite.ts";
 import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
 import type { PromptTemplate } from "../../../schemas/prompt-template.ts";
 import { SlipwayError } from "../../errors.ts";
 import type { BundledModel, SideBundle, SuiteBundle } from "../../eval/bundle.ts";
 import { loadCases } from "../../eval/cases.ts";
+import { sideRevisionOf } from "../../eval/side.ts";
 import { canonicalJson, digestOf, type Json } from "../../graph/canonical.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import type { Kind, ObjectRef, View } from "../../runtime/kind.ts";
@@ -34,7 +36,7 @@ function observe(object: KubeObject, view: View): ObservedSuite {
     prompts,
     models,
     bundle: "input" in prepared ? view.effect(ref, "bundle", digestOf(prepared.input)) : undefined,
-    run: (run) => view.get(EVAL_RUN, namespace, run),
+    run: (run) => view.get<KubeObject & EvalRun>(EVAL_RUN, namespace, run),
   };
 }
 
@@ -68,8 +70,16 @@ export async function storeBundle(input: BundleInput, blobs: BlobStore): Promise
   const side: SideBundle = {
     targets: spec.targets.map((target) => {
       const prompt = input.prompts[target.promptRef.name];
-      if (!prompt) throw new SlipwayError("PromptTemplateNotFound", `there is no PromptTemplate ${target.promptRef.name}`);
-      return { name: target.name, prompt: { name: target.promptRef.name, ...prompt }, model: modelOf(target.modelRef.name) };
+      if (!prompt)
+        throw new SlipwayError(
+          "PromptTemplateNotFound",
+          `there is no PromptTemplate ${target.promptRef.name}`,
+        );
+      return {
+        name: target.name,
+        prompt: { name: target.promptRef.name, ...prompt },
+        model: modelOf(target.modelRef.name),
+      };
     }),
   };
   return {
@@ -78,11 +88,6 @@ export async function storeBundle(input: BundleInput, blobs: BlobStore): Promise
     sideRevision: sideRevisionOf(side),
     cases: suite.cases.length,
   };
-}
-
-/** The same digest as `sideRevision` of the graph: over the targets' prompt and deployment revisions. */
-export function sideRevisionOf(side: SideBundle): string {
-  return digestOf(Object.fromEntries(side.targets.map(({ name, prompt, model }) => [name, [prompt.revision, model.revision]])));
 }
 
 export function evalSuite(blobs: BlobStore): Kind<ObservedSuite, EvalSuiteStatus> {

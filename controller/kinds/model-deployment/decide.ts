@@ -76,7 +76,9 @@ export function decide(observed: ObservedDeployment, now: Date): Decision<ModelD
   }
   const output = probe.output as ProbeOutput | undefined;
   const healthy = probe.state === "Succeeded" && output?.ok === true;
-  const wait = healthy ? HEALTHY_INTERVAL_MS : Math.min(HEALTHY_INTERVAL_MS, FIRST_RETRY_MS * 2 ** Math.min(probe.attempt - 1, 6));
+  const wait = healthy
+    ? HEALTHY_INTERVAL_MS
+    : Math.min(HEALTHY_INTERVAL_MS, FIRST_RETRY_MS * 2 ** Math.min(probe.attempt - 1, 6));
   const left = (probe.finishedAt ?? 0) + wait - now.getTime();
   return {
     children: [],

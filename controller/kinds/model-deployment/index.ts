@@ -1,5 +1,5 @@
-import type { ModelDeployment, ModelDeploymentStatus } from "../../../schemas/model-deployment.ts";
 import { durationMs } from "../../../schemas/common.ts";
+import type { ModelDeployment, ModelDeploymentStatus } from "../../../schemas/model-deployment.ts";
 import { SlipwayError } from "../../errors.ts";
 import { probeEndpoint } from "../../eval/model/probe.ts";
 import { digestOf, type Json } from "../../graph/canonical.ts";
@@ -9,7 +9,7 @@ import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
 import { endpointOf } from "../endpoint.ts";
 import { tenantOf } from "../tenant.ts";
 import { MODEL_DEPLOYMENT } from "../types.ts";
-import { decide, type ObservedDeployment, type ProbeInput, probeInput, type ProbeOutput } from "./decide.ts";
+import { decide, type ObservedDeployment, type ProbeInput, type ProbeOutput, probeInput } from "./decide.ts";
 
 function observe(object: KubeObject, view: View): ObservedDeployment {
   const deployment = object as unknown as ModelDeployment;
@@ -32,12 +32,21 @@ function probe(secrets: SecretReader): EffectHandler {
     const { namespace, serviceAccountName, external } = input as unknown as ProbeInput;
     let output: ProbeOutput;
     try {
-      const { endpoint, allowedHosts } = await endpointOf(external, { namespace, serviceAccountName }, secrets);
+      const { endpoint, allowedHosts } = await endpointOf(
+        external,
+        { namespace, serviceAccountName },
+        secrets,
+      );
       const timeoutMs = Math.min(PROBE_TIMEOUT_MS, durationMs(external.timeout));
       const result = await probeEndpoint({ endpoint: { ...endpoint, timeoutMs }, allowedHosts, signal });
       output = result.ok
         ? { ok: true, message: `${external.model} answers` }
-        : { ok: false, reason: result.reason, message: result.message, terminal: TERMINAL.has(result.reason) };
+        : {
+            ok: false,
+            reason: result.reason,
+            message: result.message,
+            terminal: TERMINAL.has(result.reason),
+          };
     } catch (error) {
       if (!(error instanceof SlipwayError) || error.retryable) throw error;
       output = { ok: false, reason: error.code, message: error.message, terminal: TERMINAL.has(error.code) };

@@ -53,10 +53,20 @@ function configMap(prompt: PromptTemplate, revision: string): KubeObject {
   return {
     apiVersion: "v1",
     kind: "ConfigMap",
-    metadata: { name: output?.configMapName ?? "", ...(prompt.metadata.namespace ? { namespace: prompt.metadata.namespace } : {}) },
+    metadata: {
+      name: output?.configMapName ?? "",
+      ...(prompt.metadata.namespace ? { namespace: prompt.metadata.namespace } : {}),
+    },
     data: {
       revision,
-      "prompt.json": canonicalJson({ name: prompt.metadata.name, revision, messages, variables, parameters, outputSchema }),
+      "prompt.json": canonicalJson({
+        name: prompt.metadata.name,
+        revision,
+        messages,
+        variables,
+        parameters,
+        outputSchema,
+      }),
     },
   };
 }

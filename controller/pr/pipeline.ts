@@ -1,0 +1,354 @@
+import { durationMs } from "../../schemas/common.ts";
+import type { EvalRun } from "../../schemas/eval-run.ts";
+import { API_VERSION, FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_REPOSITORY } from "../../schemas/kind.ts";
+import type { Repository, RepositoryStatus } from "../../schemas/repository.ts";
+import { describeError, SlipwayError } from "../errors.ts";
+import type { SideBundle } from "../eval/bundle.ts";
+import type { RunResult } from "../eval/result.ts";
+import { sideRevisionOf } from "../eval/side.ts";
+import { resourceTypeOf } from "../gitops/apply.ts";
+import type { RepositorySources } from "../gitops/sources.ts";
+import { canonicalJson, digestOf } from "../graph/canonical.ts";
+import { controllerRef } from "../kube/apply.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { EventRecorder } from "../kube/events.ts";
+import { isNotFound } from "../kube/kube-error.ts";
+import { type KubeObject, objectKey } from "../kube/resources.ts";
+import type { ObjectStore } from "../kube/store.ts";
+import type { Logger } from "../log.ts";
+import type { StateStore } from "../store/store.ts";
+import { type Assessment, assess } from "./assess.ts";
+import { type PullRequestVerdict, type RunState, statusContext, verdictOf } from "./decide.ts";
+import type { Forge, PullRequest } from "./forge/forge.ts";
+import { upsertStickyComment } from "./forge/sticky.ts";
+import { isVouched } from "./ok-to-test.ts";
+import { type EvaluationPlan, type PlannedRun, planEvaluation } from "./plan.ts";
+import { renderReport } from "./report.ts";
+
+export const LABEL_PULL_REQUEST = "slipway.dev/pull-request";
+const EVAL_RUN = resourceTypeOf("EvalRun");
+
+export interface PullRequestDependencies {
+  readonly client: KubeClient;
+  readonly repositories: ObjectStore<KubeObject>;
+  readonly runs: ObjectStore<KubeObject>;
+  readonly sources: RepositorySources;
+  readonly state: StateStore;
+  readonly forgeOf: (repository: Repository) => Promise<Forge>;
+  readonly recorder: EventRecorder;
+  /** Writes `status.pullRequests` and nothing else. */
+  readonly writeSummaries: (
+    repository: Repository,
+    list: NonNullable<RepositoryStatus["pullRequests"]>,
+  ) => Promise<void>;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+/** What was told to the forge about a pull request last, so that it is not told again. */
+interface Told {
+  readonly headSha: string;
+  readonly status: string;
+  readonly comment: string | undefined;
+}
+
+interface Session {
+  polledAt: number;
+  pulls: Map<number, PullRequest>;
+}
+
+/** Evaluates the pull requests of repositories and reports on them. One key is one repository. */
+export class PullRequestReconciler {
+  readonly #deps: PullRequestDependencies;
+  readonly #sessions = new Map<string, Session>();
+  readonly #poked = new Set<string>();
+  readonly #told = new Map<string, Told>();
+
+  constructor(dependencies: PullRequestDependencies) {
+    this.#deps = dependencies;
+  }
+
+  /** The next reconcile asks the forge, whatever the interval says. */
+  poke(key: string): void {
+    this.#poked.add(key);
+  }
+
+  async reconcile(key: string, signal: AbortSignal): Promise<{ requeueAfterMs?: number }> {
+    const repository = this.#deps.repositories.get(key) as Repository | undefined;
+    const settings = repository?.spec.pullRequests;
+    if (!repository || repository.spec.suspend || !repository.spec.forge || settings?.enabled === false) {
+      this.#sessions.delete(key);
+      return {};
+    }
+    if (settings === undefined) return {};
+    const interval = durationMs(repository.spec.interval);
+    const forge = await this.#deps.forgeOf(repository);
+    const session = await this.#poll(key, repository, forge, interval, signal);
+    const summaries: NonNullable<RepositoryStatus["pullRequests"]> = [];
+    let failure: unknown;
+    for (const pull of session.pulls.values()) {
+      try {
+        const verdict = await this.#evaluate(repository, forge, pull, signal);
+        summaries.push({
+          number: pull.number,
+          headSha: pull.headSha,
+          state: STATE[verdict.state],
+          summary: verdict.summary.slice(0, 256),
+        });
+      } catch (error) {
+        if (signal.aborted) throw error;
+        // One pull request that cannot be read must not stop the others.
+        failure = error;
+        this.#deps.log.warn(
+          { err: error, repository: key, pullRequest: pull.number },
+          "cannot evaluate a pull request",
+        );
+        summaries.push({
+          number: pull.number,
+          headSha: pull.headSha,
+          state: "Error",
+          summary: describeError(error).slice(0, 256),
+        });
+      }
+    }
+    await this.#dropClosed(repository, session, signal);
+    await this.#deps.writeSummaries(repository, summaries);
+    if (failure instanceof SlipwayError && failure.retryable) throw failure;
+    return { requeueAfterMs: Math.max(100, session.polledAt + interval - this.#deps.now()) };
+  }
+
+  async #poll(
+    key: string,
+    repository: Repository,
+    forge: Forge,
+    interval: number,
+    signal: AbortSignal,
+  ): Promise<Session> {
+    const known = this.#sessions.get(key);
+    const asked = this.#poked.delete(key);
+    if (known && !asked && this.#deps.now() - known.polledAt < interval) return known;
+    try {
+      const polledAt = this.#deps.now();
+      const open = await forge.listOpenPullRequests(signal);
+      const pulls = open.filter((pull) => pull.baseBranch === repository.spec.branch).slice(0, 100);
+      const heads = pulls.map(({ number }) => `refs/pull/${number}/head`);
+      await this.#deps.sources.fetch(repository, [`refs/heads/${repository.spec.branch}`, ...heads], signal);
+      const session = { polledAt, pulls: new Map(pulls.map((pull) => [pull.number, pull])) };
+      this.#sessions.set(key, session);
+      return session;
+    } catch (error) {
+      if (asked) this.#poked.add(key);
+      throw error;
+    }
+  }
+
+  async #evaluate(
+    repository: Repository,
+    forge: Forge,
+    pull: PullRequest,
+    signal: AbortSignal,
+  ): Promise<PullRequestVerdict> {
+    const assessment = await this.#assess(repository, pull);
+    const touched = assessment.impact !== undefined && assessment.impact.suites.length > 0;
+    const trusted = !pull.fork || (touched && (await isVouched(forge, pull.number, pull.headSha, signal)));
+    const plan = planEvaluation(assessment, repository.spec.pullRequests ?? {}, trusted);
+    const runs = await this.#runs(repository, pull, assessment, plan, signal);
+    const verdict = verdictOf({
+      assessment,
+      runs,
+      notEvaluated: plan.notEvaluated,
+      onNotEvaluated: repository.spec.pullRequests?.onNotEvaluated ?? "Pass",
+    });
+    await this.#tell(repository, forge, pull, assessment, plan, runs, verdict, signal);
+    return verdict;
+  }
+
+  async #assess(repository: Repository, pull: PullRequest): Promise<Assessment> {
+    const { sources } = this.#deps;
+    const mirror = await sources.mirror(repository);
+    const [baseSha, headSha] = await Promise.all([
+      mirror.resolve(`refs/heads/${repository.spec.branch}`),
+      mirror.resolve(`refs/pull/${pull.number}/head`),
+    ]);
+    if (headSha !== pull.headSha) {
+      throw new SlipwayError(
+        "ForgeLagging",
+        `the forge says ${pull.headSha.slice(0, 8)}, git has ${headSha.slice(0, 8)}`,
+        {
+          retryable: true,
+        },
+      );
+    }
+    return assess(sources, mirror, repository, { baseSha, headSha });
+  }
+
+  /** Makes the runs that the plan wants, drops those it no longer wants, and reads what is there. */
+  async #runs(
+    repository: Repository,
+    pull: PullRequest,
+    assessment: Assessment,
+    plan: EvaluationPlan,
+    signal: AbortSignal,
+  ): Promise<RunState[]> {
+    const { client, state, runs: store } = this.#deps;
+    const namespace = repository.metadata.namespace ?? "";
+    const states: RunState[] = [];
+    for (const planned of plan.runs) {
+      const object = await this.#runObject(repository, pull, assessment, planned);
+      const { name } = object.metadata;
+      let run = store.get(objectKey(namespace, name)) as EvalRun | undefined;
+      run ??= (await client.apply(EVAL_RUN, object, {
+        fieldManager: FIELD_MANAGER,
+        force: true,
+        signal,
+      })) as unknown as EvalRun;
+      const digest = run.status?.result;
+      const result =
+        digest === undefined
+          ? undefined
+          : (JSON.parse(new TextDecoder().decode(await state.blobs.get(digest))) as RunResult);
+      states.push({ planned, name, run, result });
+    }
+    const wanted = new Set(states.map(({ name }) => name));
+    await this.#deleteRuns(
+      repository,
+      signal,
+      ({ metadata }) =>
+        metadata.labels?.[LABEL_PULL_REQUEST] === String(pull.number) && !wanted.has(metadata.name),
+    );
+    return states;
+  }
+
+  async #runObject(
+    repository: Repository,
+    pull: PullRequest,
+    { baseSha, headSha }: Assessment,
+    planned: PlannedRun,
+  ): Promise<KubeObject> {
+    const { blobs } = this.#deps.state;
+    const put = async (side: SideBundle) => ({
+      bundle: await blobs.put(canonicalJson(side)),
+      revision: sideRevisionOf(side),
+    });
+    const suite = await blobs.put(canonicalJson(planned.bundle));
+    const [base, head] = [await put(planned.base), await put(planned.head)];
+    // Named by what is compared, not by the commits: a push that changes neither side finds the run done.
+    const id = digestOf([suite, base.bundle, head.bundle]).slice(0, 10);
+    return {
+      apiVersion: API_VERSION,
+      kind: "EvalRun",
+      metadata: {
+        name: `pr${pull.number}-${planned.suite.slice(0, 40)}-${id}`,
+        namespace: repository.metadata.namespace ?? "",
+        labels: {
+          [LABEL_MANAGED_BY]: FIELD_MANAGER,
+          [LABEL_REPOSITORY]: repository.metadata.name,
+          [LABEL_PULL_REQUEST]: String(pull.number),
+        },
+        ownerReferences: [controllerRef(repository as unknown as KubeObject)],
+      },
+      spec: {
+        suite: { name: planned.suite, revision: planned.bundle.revision, bundle: suite },
+        trigger: "PullRequest",
+        pullRequest: pull.number,
+        repository: repository.metadata.name,
+        base: { commit: baseSha, ...base },
+        head: { commit: headSha, ...head },
+      } satisfies EvalRun["spec"],
+    };
+  }
+
+  async #tell(
+    repository: Repository,
+    forge: Forge,
+    pull: PullRequest,
+    assessment: Assessment,
+    plan: EvaluationPlan,
+    runs: readonly RunState[],
+    verdict: PullRequestVerdict,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const id = `${objectKey(repository.metadata.namespace, repository.metadata.name)}#${pull.number}`;
+    const told = this.#told.get(id);
+    const context = statusContext(repository);
+    const status = { state: verdict.state, context, description: verdict.summary };
+    const statusText = canonicalJson(status);
+    if (told?.headSha !== pull.headSha || told.status !== statusText) {
+      // After a restart nothing is remembered: what the forge has already is not written again.
+      const current = await forge.getCommitStatus(pull.headSha, context, signal);
+      if (current?.state !== status.state || !sameText(current.description, status.description)) {
+        await forge.setCommitStatus(pull.headSha, status, signal);
+      }
+    }
+    const comment = renderReport({
+      repository,
+      pull,
+      assessment,
+      plan,
+      runs,
+      verdict,
+      limit: forge.maxCommentLength - 200,
+    });
+    const marker = `<!-- slipway:report:${repository.metadata.namespace}/${repository.metadata.name} -->`;
+    const silent =
+      !verdict.report &&
+      (told?.comment ?? (await hasComment(forge, pull.number, marker, signal))) === undefined;
+    if (!silent && told?.comment !== comment)
+      await upsertStickyComment(forge, pull.number, marker, comment, signal);
+    this.#told.set(id, { headSha: pull.headSha, status: statusText, comment: silent ? undefined : comment });
+    if (verdict.state !== "pending" && told?.status !== statusText) {
+      this.#deps.recorder.record(repository as unknown as KubeObject, {
+        type: verdict.state === "success" ? "Normal" : "Warning",
+        reason: "PullRequestEvaluated",
+        note: `#${pull.number}: ${verdict.state}, ${verdict.summary}`,
+      });
+    }
+  }
+
+  /** Runs of pull requests that are no longer open end with them. */
+  async #dropClosed(repository: Repository, session: Session, signal: AbortSignal): Promise<void> {
+    await this.#deleteRuns(repository, signal, ({ metadata }) => {
+      const number = metadata.labels?.[LABEL_PULL_REQUEST];
+      return number !== undefined && !session.pulls.has(Number(number));
+    });
+    const prefix = `${objectKey(repository.metadata.namespace, repository.metadata.name)}#`;
+    for (const id of this.#told.keys()) {
+      if (id.startsWith(prefix) && !session.pulls.has(Number(id.slice(prefix.length)))) this.#told.delete(id);
+    }
+  }
+
+  async #deleteRuns(
+    repository: Repository,
+    signal: AbortSignal,
+    obsolete: (run: KubeObject) => boolean,
+  ): Promise<void> {
+    const { name, namespace = "" } = repository.metadata;
+    for (const run of this.#deps.runs.list(namespace)) {
+      if (run.metadata.labels?.[LABEL_REPOSITORY] !== name || !obsolete(run)) continue;
+      if (run.metadata.deletionTimestamp !== undefined) continue;
+      try {
+        const preconditions =
+          run.metadata.uid === undefined ? {} : { preconditions: { uid: run.metadata.uid } };
+        await this.#deps.client.delete(EVAL_RUN, namespace, run.metadata.name, { ...preconditions, signal });
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    }
+  }
+}
+
+const STATE = { pending: "Pending", success: "Success", failure: "Failure", error: "Error" } as const;
+
+/** Forges cut descriptions: equal as far as the shorter goes. */
+const sameText = (a: string, b: string) =>
+  a === b || (a.length >= 100 && b.startsWith(a.replace(/(…|\.\.\.)$/, "")));
+
+async function hasComment(
+  forge: Forge,
+  number: number,
+  marker: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const comments = await forge.listComments(number, signal);
+  return comments.find(({ body }) => body.startsWith(marker))?.body;
+}
