@@ -25,13 +25,13 @@ export interface EventRecorderOptions {
   readonly windowMs?: number;
   /** A series is written at most this often: every 10 s. */
   readonly seriesIntervalMs?: number;
-  /** Requests per second, over all objects: 10. */
+  /** Requests per second, over all objects: 20. */
   readonly ratePerSecond?: number;
 }
 
 const CONTROLLER = "slipway.dev/controller";
-/** Events that wait to be written; more are dropped, because events are a courtesy and memory is not. */
-const MAX_PENDING = 1_000;
+/** Events remembered or waiting (client-go's cache size); when all wait, more are dropped. */
+const MAX_ENTRIES = 4_096;
 /** The API's limits. */
 const MAX_NOTE_BYTES = 1_024;
 const MAX_WORD = 128;
@@ -66,7 +66,7 @@ export class EventRecorder {
       instance: hostname(),
       windowMs: 600_000,
       seriesIntervalMs: 10_000,
-      ratePerSecond: 10,
+      ratePerSecond: 20,
       ...options,
     };
   }
@@ -80,8 +80,7 @@ export class EventRecorder {
       entry.count++;
       entry.lastAt = now;
     } else {
-      this.#forgetOld(now);
-      if (this.#entries.size >= MAX_PENDING) {
+      if (!this.#makeRoom(now)) {
         if (this.#dropped++ % 100 === 0)
           this.#options.log.warn({ dropped: this.#dropped }, "too many events; dropping");
         return;
@@ -188,11 +187,17 @@ export class EventRecorder {
     };
   }
 
-  #forgetOld(now: Date): void {
+  /** Forgets what is written and old, or else the oldest that is written; false when all still wait. */
+  #makeRoom(now: Date): boolean {
+    if (this.#entries.size < MAX_ENTRIES) return true;
+    let oldest: string | undefined;
     for (const [key, entry] of this.#entries) {
-      const old = now.getTime() - entry.firstAt.getTime() >= this.#options.windowMs;
-      if (old && entry.written === entry.count) this.#entries.delete(key);
+      if (entry.written < entry.count) continue;
+      oldest ??= key;
+      if (now.getTime() - entry.firstAt.getTime() >= this.#options.windowMs) this.#entries.delete(key);
     }
+    if (this.#entries.size < MAX_ENTRIES) return true;
+    return oldest !== undefined && this.#entries.delete(oldest);
   }
 }
 

@@ -30,12 +30,13 @@ export class Transport {
    */
   async send(request: HttpRequest): Promise<{ status: number; text: string }> {
     using limit = deadline(request.timeoutMs, request.signal);
-    return this.#guard(request, limit, async (secrets) => {
+    // Awaited here: the deadline ends with this block.
+    return await this.#guard(request, limit, async (secrets) => {
       const response = await this.#dispatch(request, limit.signal, secrets);
       const text = await response.body.text();
       if (response.statusCode >= 200 && response.statusCode < 300)
         return { status: response.statusCode, text };
-      throw this.#failure(request, response, text);
+      throw this.#failure(request, response, scrub(text, secrets));
     });
   }
 
@@ -53,7 +54,7 @@ export class Transport {
     const response = await this.#guard(request, limit, async (secrets) => {
       const opened = await this.#dispatch(request, stream.signal, secrets);
       if (opened.statusCode >= 200 && opened.statusCode < 300) return opened;
-      throw this.#failure(request, opened, await opened.body.text());
+      throw this.#failure(request, opened, scrub(await opened.body.text(), secrets));
     });
     limit.signal.removeEventListener("abort", giveUp);
     const follow = () => stream.abort(request.signal?.reason);
@@ -112,11 +113,7 @@ export class Transport {
       return await work(secrets);
     } catch (error) {
       if (request.signal?.aborted) throw request.signal.reason;
-      if (error instanceof SlipwayError && !(error instanceof KubeError)) throw error;
-      if (error instanceof KubeError) {
-        error.message = scrub(error.message, secrets);
-        throw error;
-      }
+      if (error instanceof SlipwayError) throw error;
       if (limit.expired) {
         throw new KubeError(0, "Timeout", `${describe(request)}: no answer within ${request.timeoutMs} ms`);
       }
