@@ -155,13 +155,13 @@ function lintPrompts(manifests: Map<string, Manifest>, errors: LoadError[], warn
     const { errors: faults, findings } = lintPrompt(manifest.object.spec as PromptTemplateSpec);
     for (const finding of findings) {
       warnings.push({
-        location: manifest.locate(parseFieldPath(finding.field ?? "spec")),
+        location: manifest.locate(parseFieldPath(`spec.${finding.field}`)),
         message: finding.message,
         object: key,
       });
     }
     for (const fault of faults) {
-      const path = parseFieldPath(fault.field ?? "spec");
+      const path = parseFieldPath(`spec.${fault.field}`);
       const where =
         fault.line === undefined ? "" : ` (line ${fault.line}, column ${fault.column ?? 1} of the text)`;
       errors.push({

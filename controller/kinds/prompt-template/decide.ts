@@ -1,5 +1,5 @@
 import type { PromptTemplate, PromptTemplateStatus } from "../../../schemas/prompt-template.ts";
-import { lintPrompt, type PromptLint } from "../../eval/template/lint.ts";
+import { type LintReport, lintPrompt } from "../../eval/template/lint.ts";
 import { canonicalJson } from "../../graph/canonical.ts";
 import { revisionOf } from "../../graph/graph.ts";
 import type { KubeObject } from "../../kube/resources.ts";
@@ -20,7 +20,7 @@ export function decide({ prompt }: ObservedPrompt): Decision<PromptTemplateStatu
     return {
       children: [],
       effects: [],
-      status: { conditions: stalled("InvalidTemplate", `${fault.field ?? "spec"}: ${fault.message}`) },
+      status: { conditions: stalled("InvalidTemplate", `spec.${fault.field}: ${fault.message}`) },
       events: [{ type: "Warning", reason: "InvalidTemplate", note: fault.message }],
     };
   }
@@ -31,19 +31,19 @@ export function decide({ prompt }: ObservedPrompt): Decision<PromptTemplateStatu
     effects: [],
     status: {
       ...revisionFields(revision),
-      variables: lint.variables,
+      variables: spec.variables.map(({ name }) => name),
       ...(lint.findings.length > 0 ? { lint: findings(lint) } : {}),
       ...(spec.output ? { configMapName: spec.output.configMapName } : {}),
-      conditions: ready("Compiled", `${spec.messages.length} messages, ${lint.variables.length} variables`),
+      conditions: ready("Compiled", `${spec.messages.length} messages, ${spec.variables.length} variables`),
     },
   };
 }
 
-function findings(lint: PromptLint): NonNullable<PromptTemplateStatus["lint"]> {
+function findings(lint: LintReport): NonNullable<PromptTemplateStatus["lint"]> {
   return lint.findings.slice(0, 32).map(({ rule, message, field }) => ({
     rule,
     message: message.slice(0, 1024),
-    ...(field === undefined ? {} : { field }),
+    field: `spec.${field}`.slice(0, 256),
   }));
 }
 
