@@ -1,0 +1,51 @@
+import { once } from "node:events";
+import { Command, InvalidArgumentError } from "commander";
+import { startModelServer } from "../dev/model/index.ts";
+import { createProgress } from "../dev/progress.ts";
+
+/** `slipway dev model`: a small local language model behind an OpenAI-compatible endpoint. */
+export function devModelCommand(): Command {
+  return new Command("model")
+    .description("run a small language model on this machine behind an OpenAI-compatible endpoint")
+    .option("--port <number>", "port to listen on; 0 takes any free one", integer(0, 65535), 0)
+    .option("--host <address>", "address to listen on", "127.0.0.1")
+    .option("--parallel <number>", "requests computed at the same time (default: 2)", integer(1, 64))
+    .option("--api-key <key>", "ask clients for this bearer token (or set SLIPWAY_MODEL_API_KEY)")
+    .addHelpText(
+      "after",
+      "\nSmolLM2-135M-Instruct (Apache-2.0) is fetched into the cache on first use: about 180 MB.",
+    )
+    .action(async (options: { port: number; host: string; parallel?: number; apiKey?: string }) => {
+      const stop = new AbortController();
+      const end = () => stop.abort(new Error("interrupted"));
+      process.once("SIGINT", end).once("SIGTERM", end);
+      const progress = createProgress();
+      try {
+        const server = await startModelServer({
+          ...options,
+          apiKey: options.apiKey ?? process.env.SLIPWAY_MODEL_API_KEY,
+          report: progress.report,
+          signal: stop.signal,
+        });
+        progress.done();
+        process.stdout.write(`${JSON.stringify({ url: server.url, model: server.model })}\n`);
+        if (!stop.signal.aborted) await once(stop.signal, "abort");
+        await server.stop();
+      } catch (error) {
+        if (!stop.signal.aborted) throw error;
+      } finally {
+        progress.done();
+        process.removeListener("SIGINT", end).removeListener("SIGTERM", end);
+      }
+    });
+}
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
+    }
+    return value;
+  };
+}
