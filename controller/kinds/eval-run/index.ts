@@ -1,0 +1,59 @@
+import type { EvalRun, EvalRunStatus } from "../../../schemas/eval-run.ts";
+import type { SideBundle, SuiteBundle } from "../../eval/bundle.ts";
+import { runEvaluation } from "../../eval/run.ts";
+import { digestOf, type Json } from "../../graph/canonical.ts";
+import type { KubeObject } from "../../kube/resources.ts";
+import type { SecretReader } from "../../kube/secrets.ts";
+import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
+import type { StateStore } from "../../store/store.ts";
+import { tenantOf } from "../tenant.ts";
+import { EVAL_RUN } from "../types.ts";
+import { askAs } from "./ask.ts";
+import { decide, type EvaluateInput, evaluateInput, type ObservedRun } from "./decide.ts";
+import { summarize } from "./summary.ts";
+
+function observe(object: KubeObject, view: View): ObservedRun {
+  const run = object as unknown as EvalRun;
+  const serviceAccountName = tenantOf(object, view);
+  const { namespace = "", name } = object.metadata;
+  const inputDigest = digestOf(evaluateInput(run, serviceAccountName));
+  return {
+    run,
+    serviceAccountName,
+    evaluation: view.effect({ kind: "EvalRun", namespace, name }, "evaluate", inputDigest),
+  };
+}
+
+export interface EvalRunDependencies {
+  readonly state: StateStore;
+  readonly secrets: SecretReader;
+}
+
+/** Answers are cached as they come, so that an evaluation that is started again asks only what is missing. */
+function evaluate({ state, secrets }: EvalRunDependencies): EffectHandler {
+  return async (input, { signal, log, progress }) => {
+    const { namespace, serviceAccountName, spec } = input as unknown as EvaluateInput;
+    const load = async <T>(digest: string) =>
+      JSON.parse(new TextDecoder().decode(await state.blobs.get(digest))) as T;
+    const suite = await load<SuiteBundle>(spec.suite.bundle);
+    const head = await load<SideBundle>(spec.head.bundle);
+    const base = spec.base && (await load<SideBundle>(spec.base.bundle));
+    const result = await runEvaluation(
+      { suite, head, ...(base ? { base } : {}), tenant: namespace },
+      {
+        cache: state.results,
+        ask: askAs({ namespace, serviceAccountName }, secrets),
+        now: Date.now,
+        signal,
+        log,
+        onProgress: ({ done, total }) => progress({ done, total }),
+      },
+    );
+    const digest = await state.blobs.put(JSON.stringify(result));
+    return summarize(result, digest) as unknown as Json;
+  };
+}
+
+export function evalRun(dependencies: EvalRunDependencies): Kind<ObservedRun, EvalRunStatus> {
+  return { type: EVAL_RUN, childTypes: [], observe, decide, effects: { evaluate: evaluate(dependencies) } };
+}
