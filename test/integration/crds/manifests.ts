@@ -1,0 +1,78 @@
+type Spec = Record<string, unknown>;
+
+const digest = `sha256:${"0".repeat(64)}`;
+const revision = "a".repeat(64);
+const commit = "b".repeat(40);
+
+/** The least that each kind needs: everything else is left to defaults. */
+export const MINIMAL: Readonly<Record<string, Spec>> = {
+  Repository: { url: "https://git.example.com/team/llm.git", serviceAccountName: "llm" },
+  PromptTemplate: { messages: [{ role: "user", content: "{{question}}" }] },
+  ModelDeployment: { type: "External", external: { baseURL: "https://api.example.com/v1", model: "m-1" } },
+  EvalSuite: {
+    targets: [{ name: "t", promptRef: { name: "p" }, modelRef: { name: "m" } }],
+    cases: { files: [{ path: "cases/tickets.jsonl" }] },
+  },
+  EvalRun: {
+    suite: { name: "s", revision, bundle: digest },
+    trigger: "Merge",
+    head: { bundle: digest, revision },
+  },
+};
+
+/** One object of each kind with the optional sections, so that defaults inside them apply too. */
+export const FULL: Readonly<Record<string, Spec>> = {
+  Repository: {
+    ...MINIMAL.Repository,
+    secretRef: { name: "git" },
+    webhook: { secretRef: { name: "hook" } },
+    forge: { type: "Gitea", secretRef: { name: "forge" } },
+    pullRequests: { requiredSuites: ["a", "b"], maxCostPerPullRequest: "2.50" },
+  },
+  PromptTemplate: {
+    messages: [
+      { role: "system", content: "Answer in {{language}}." },
+      { role: "user", content: "{{question}}" },
+    ],
+    variables: [
+      { name: "language", default: { nested: ["kept", 1, null] } },
+      { name: "question", type: "json" },
+    ],
+    parameters: { temperature: 0.7, maxTokens: 16, stop: ["\n"] },
+    outputSchema: { type: "object", properties: { a: { anyOf: [{ type: "string" }, { type: "null" }] } } },
+    output: { configMapName: "compiled" },
+  },
+  ModelDeployment: {
+    type: "External",
+    external: {
+      baseURL: "http://localhost:8080/v1",
+      model: "org/model:tag",
+      secretRef: { name: "key" },
+      pricing: { inputPerMillionTokens: "0.15", outputPerMillionTokens: "0.6" },
+    },
+  },
+  EvalSuite: {
+    ...MINIMAL.EvalSuite,
+    cases: {
+      inline: [
+        { id: "1", expected: ["any", { json: true }], assert: [{ type: "not-contains", value: "x" }] },
+        { id: "b:2024-05-01", vars: { question: { deep: [1] }, n: 1 }, critical: true, tags: ["x"] },
+      ],
+    },
+    assert: [{ type: "llm-rubric", value: "polite" }],
+    gates: [{ name: "quality", margin: 0.05, min: 0.5, max: 1 }],
+    judge: { modelRef: { name: "judge" } },
+    budget: {},
+  },
+  EvalRun: {
+    ...MINIMAL.EvalRun,
+    trigger: "PullRequest",
+    pullRequest: 7,
+    base: { commit, bundle: digest, revision },
+  },
+};
+
+/** A full object's spec with some fields replaced, or removed where the value is undefined. */
+export function variant(kind: string, changes: Spec): Spec {
+  return JSON.parse(JSON.stringify({ ...FULL[kind], ...changes })) as Spec;
+}

@@ -1,0 +1,51 @@
+import { variant } from "./manifests.ts";
+
+export interface Violation {
+  /** The object's spec, wrong in this one respect. */
+  readonly spec: Record<string, unknown>;
+  /** Where the API server must report it. */
+  readonly field: string;
+  /** For rules about a change: the spec that was there before. */
+  readonly before?: Record<string, unknown>;
+}
+
+/** One violating object for each rule, by `KIND FIELD: MESSAGE`. */
+export const VIOLATIONS: Readonly<Record<string, Violation>> = {
+  "Repository spec: pullRequests needs the section forge": {
+    field: "spec",
+    spec: variant("Repository", { forge: undefined }),
+  },
+  "PromptTemplate spec: messages needs at least one with role: user": {
+    field: "spec",
+    spec: variant("PromptTemplate", { messages: [{ role: "system", content: "Be brief." }] }),
+  },
+  "ModelDeployment spec: type: External needs the section external with baseURL and model": {
+    field: "spec",
+    spec: variant("ModelDeployment", { external: undefined }),
+  },
+  "EvalSuite spec: llm-rubric needs judge.modelRef": {
+    field: "spec",
+    spec: variant("EvalSuite", { judge: undefined, assert: [{ type: "not-llm-rubric", value: "rude" }] }),
+  },
+  "EvalSuite spec.cases: cases needs inline or files": {
+    field: "spec.cases",
+    spec: variant("EvalSuite", { cases: { inline: [], files: [] } }),
+  },
+  "EvalSuite spec.gates[]: a gate needs margin, min or max": {
+    field: "spec.gates[1]",
+    spec: variant("EvalSuite", { gates: [{ name: "a", max: 1 }, { name: "b" }] }),
+  },
+  "EvalSuite spec.gates[]: min must not be greater than max": {
+    field: "spec.gates[0]",
+    spec: variant("EvalSuite", { gates: [{ name: "a", min: 0.75, max: 0.5 }] }),
+  },
+  "EvalRun spec: an EvalRun's spec cannot be changed: make a new one": {
+    field: "spec",
+    before: variant("EvalRun", {}),
+    spec: variant("EvalRun", { pullRequest: 8 }),
+  },
+  "EvalRun spec: trigger: PullRequest needs pullRequest": {
+    field: "spec",
+    spec: variant("EvalRun", { pullRequest: undefined }),
+  },
+};
