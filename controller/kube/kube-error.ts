@@ -72,6 +72,11 @@ export function errorFromResponse(
   retryAfter?: string,
 ): KubeError {
   const parsed = parseStatus(body);
+  // A server-side apply with a field that a built-in type lacks is the server's 500, although no retry
+  // will help and the mistake is the request's.
+  if (status === 500 && parsed?.message?.startsWith("failed to create typed patch object")) {
+    return errorFromResponse(request, 400, JSON.stringify({ ...parsed, reason: "BadRequest" }), retryAfter);
+  }
   const reason = parsed?.reason || REASONS[status] || `HTTP${status}`;
   const said = parsed?.message || body.slice(0, 500).trim() || "no explanation";
   const seconds = parsed?.details?.retryAfterSeconds;

@@ -90,15 +90,18 @@ export class LeaderElector {
       .finally(() => ended.abort());
     // Awaited below; until then a failure is not unhandled.
     work.catch(() => {});
+    let kept = false;
     try {
       // Renewed until the work has ended, not until it was told to: what it still writes is the leader's.
-      const kept = await this.#keep(ended.signal);
-      if (!kept)
-        leading.abort(new SlipwayError("LeadershipLost", "the leader's lease was not renewed in time"));
+      kept = await this.#keep(ended.signal);
+      if (!kept) {
+        this.#leading = false;
+        leading.abort(new SlipwayError("LeadershipLost", "the lease was lost"));
+      }
       await work;
       return kept ? "stopped" : "lost";
     } finally {
-      const stillOurs = this.isLeading();
+      const stillOurs = kept && this.isLeading();
       this.#leading = false;
       signal.removeEventListener("abort", stop);
       if (stillOurs) await this.#release();
@@ -155,8 +158,6 @@ export class LeaderElector {
       return this.#won(updated, started);
     } catch (err) {
       if (isConflict(err) || isAlreadyExists(err)) await this.#look(options);
-      // Somebody deleted it: the next try makes a new one.
-      else if (isNotFound(err)) this.#observed = undefined;
       else log.warn({ err, lease: name }, "cannot take or renew the lease");
       return false;
     }
@@ -175,7 +176,9 @@ export class LeaderElector {
       const current = await client.get<LeaseObject>(Lease, namespace, name, options);
       this.#observed = observe(this.#observed, current, performance.now());
     } catch (err) {
-      log.warn({ err, lease: name }, "cannot read the lease");
+      // Deleted, which a write to it reports as a conflict too: the next try makes a new one.
+      if (isNotFound(err)) this.#observed = undefined;
+      else log.warn({ err, lease: name }, "cannot read the lease");
     }
   }
 
