@@ -14,6 +14,7 @@ const MIGRATIONS: readonly string[] = [
      finished_at INTEGER,
      output TEXT,
      error TEXT,
+     cancelled INTEGER NOT NULL DEFAULT 0,
      UNIQUE (object, effect, input_digest, attempt)
    ) STRICT;
    CREATE INDEX intents_unfinished ON intents (id) WHERE finished_at IS NULL;

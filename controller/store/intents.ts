@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { canonicalJson, type Json } from "../graph/canonical.ts";
-import type { Intent, IntentLog } from "./store.ts";
+import { CANCELLED, type Intent, type IntentLog } from "./store.ts";
 import { hooked, type WriteHook } from "./write-hook.ts";
 
 interface Row {
@@ -14,6 +14,7 @@ interface Row {
   finished_at: number | null;
   output: string | null;
   error: string | null;
+  cancelled: number;
 }
 
 /** The intent log in SQLite. */
@@ -26,26 +27,35 @@ export function createIntentLog(db: DatabaseSync, now: () => number, hook?: Writ
      VALUES (?, ?, ?, ?, ?, ?) RETURNING *`,
   );
   const byId = db.prepare("SELECT * FROM intents WHERE id = ?");
+  // It keeps the time of its start: whoever opens it again sees that it was begun before.
+  const reopen = db.prepare(
+    "UPDATE intents SET finished_at = NULL, error = NULL, cancelled = 0 WHERE id = ? RETURNING *",
+  );
   // The first outcome stands: an outcome that arrives twice must not rewrite what others already acted on.
   const finish = db.prepare(
-    "UPDATE intents SET finished_at = ?, output = ?, error = ? WHERE id = ? AND finished_at IS NULL",
+    "UPDATE intents SET finished_at = ?, output = ?, error = ?, cancelled = ? WHERE id = ? AND finished_at IS NULL",
   );
   const latest = db.prepare(
-    `SELECT * FROM intents WHERE object = ? AND effect = ? AND input_digest = ?
+    `SELECT * FROM intents WHERE object = ? AND effect = ? AND input_digest = ? AND cancelled = 0
      ORDER BY attempt DESC LIMIT 1`,
   );
   const unfinished = db.prepare("SELECT * FROM intents WHERE finished_at IS NULL ORDER BY id");
+  const unfinishedOf = db.prepare(
+    "SELECT * FROM intents WHERE object = ? AND finished_at IS NULL ORDER BY id",
+  );
+  const objects = db.prepare("SELECT DISTINCT object FROM intents");
   const forget = db.prepare("DELETE FROM intents WHERE object = ?");
 
   return {
     async begin({ object, effect, inputDigest, attempt, input }) {
       const known = find.get(object, effect, inputDigest, attempt) as Row | undefined;
-      if (known) return toIntent(known);
-      return hooked(hook, `intent/begin/${kindOf(object)}.${effect}`, () =>
-        toIntent(
-          insert.get(object, effect, inputDigest, attempt, canonicalJson(input), now()) as unknown as Row,
-        ),
-      );
+      if (known && !known.cancelled) return toIntent(known);
+      return hooked(hook, `intent/begin/${kindOf(object)}.${effect}`, () => {
+        const row = known
+          ? reopen.get(known.id)
+          : insert.get(object, effect, inputDigest, attempt, canonicalJson(input), now());
+        return toIntent(row as unknown as Row);
+      });
     },
     async finish(id, outcome) {
       const row = byId.get(id) as Row | undefined;
@@ -53,14 +63,19 @@ export function createIntentLog(db: DatabaseSync, now: () => number, hook?: Writ
       hooked(hook, `intent/finish/${kindOf(row.object)}.${row.effect}`, () => {
         const output = "output" in outcome ? canonicalJson(outcome.output) : null;
         const error = "error" in outcome ? canonicalJson(outcome.error) : null;
-        finish.run(now(), output, error, id);
+        const cancelled = "error" in outcome && outcome.error.code === CANCELLED ? 1 : 0;
+        finish.run(now(), output, error, cancelled, id);
       });
     },
     latest(object, effect, inputDigest) {
       const row = latest.get(object, effect, inputDigest) as Row | undefined;
       return row && toIntent(row);
     },
-    unfinished: () => (unfinished.all() as unknown as Row[]).map(toIntent),
+    unfinished(object) {
+      const rows = object === undefined ? unfinished.all() : unfinishedOf.all(object);
+      return (rows as unknown as Row[]).map(toIntent);
+    },
+    objects: () => (objects.all() as { object: string }[]).map((row) => row.object),
     async forget(object) {
       hooked(hook, `intent/forget/${kindOf(object)}`, () => forget.run(object));
     },

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openDatabase } from "./database.ts";
 import { openStateStore } from "./open.ts";
-import type { StateStore } from "./store.ts";
+import { CANCELLED, type StateStore } from "./store.ts";
 
 let dir: string;
 const opened: StateStore[] = [];
@@ -76,6 +76,23 @@ describe("intent log", () => {
     await intents.forget("EvalRun/a/b");
     await intents.finish(gone.id, { output: null });
     expect(intents.unfinished().map((each) => each.object)).toEqual(["EvalRun/a/c"]);
+  });
+
+  test("a cancelled attempt has no outcome and can be opened again", async () => {
+    const { intents } = await open();
+    const first = await intents.begin(intent);
+    await intents.finish(first.id, { error: { code: "Early", message: "", retryable: true } });
+    const second = await intents.begin({ ...intent, attempt: 2 });
+    await intents.finish(second.id, { error: { code: CANCELLED, message: "", retryable: true } });
+    expect(intents.latest("EvalRun/a/b", "evaluate", "d1")).toMatchObject({
+      attempt: 1,
+      error: { code: "Early" },
+    });
+    const again = await intents.begin({ ...intent, attempt: 2 });
+    expect(again).toEqual(second);
+    expect(intents.unfinished("EvalRun/a/b")).toEqual([again]);
+    expect(intents.unfinished("EvalRun/a/c")).toEqual([]);
+    expect(intents.objects()).toEqual(["EvalRun/a/b"]);
   });
 
   test("names the site of each write to the hook", async () => {

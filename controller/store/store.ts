@@ -15,16 +15,23 @@ export interface Intent {
   readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean };
 }
 
+/** The error code of an intent that nobody wants any more. */
+export const CANCELLED = "Cancelled";
+
 export interface IntentLog {
   /**
    * Survives a killed process when it returns. One with the same object, effect, digest and attempt is
-   * returned instead of written again: `finishedAt` tells whether there is still something to do.
+   * returned instead of written again: `finishedAt` tells whether there is still something to do. One that
+   * ended as `Cancelled` has no outcome: it is opened again.
    */
   begin(intent: Pick<Intent, "object" | "effect" | "inputDigest" | "attempt" | "input">): Promise<Intent>;
   finish(id: number, outcome: { output: Json } | { error: NonNullable<Intent["error"]> }): Promise<void>;
-  /** The attempt with the greatest number. */
+  /** The attempt with the greatest number, of those that were not cancelled. */
   latest(object: string, effect: string, inputDigest: string): Intent | undefined;
-  unfinished(): Intent[];
+  /** Of one object, or of all. */
+  unfinished(object?: string): Intent[];
+  /** Every object that has an intent. */
+  objects(): string[];
   /** Forgets everything of an object that is gone; outcomes that arrive later are dropped. */
   forget(object: string): Promise<void>;
 }
