@@ -1,0 +1,23 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { ETCD_VERSION, GITEA_VERSION, KUBERNETES_VERSION } from "./binaries.ts";
+import { buildModule } from "./paths.ts";
+
+test("releases and compiled programs have the same versions", async () => {
+  const kubernetes = await readFile(join(buildModule("kubernetes"), "go.mod"), "utf8");
+  expect(kubernetes).toContain(`k8s.io/kubernetes v${KUBERNETES_VERSION}\n`);
+  expect(kubernetes).toContain(`go.etcd.io/etcd/server/v3 v${ETCD_VERSION}\n`);
+  const gitea = await readFile(join(buildModule("gitea"), "go.mod"), "utf8");
+  expect(gitea).toMatch(new RegExp(`code\\.gitea\\.io/gitea v${GITEA_VERSION}\\b`));
+});
+
+test("every staging module of Kubernetes is replaced by the same release", async () => {
+  const kubernetes = await readFile(join(buildModule("kubernetes"), "go.mod"), "utf8");
+  const staging = `v0.${KUBERNETES_VERSION.split(".").slice(1).join(".")}`;
+  const replaced = [...kubernetes.matchAll(/^\tk8s\.io\/\S+ => k8s\.io\/\S+ (\S+)$/gm)].map(
+    (match) => match[1],
+  );
+  expect(replaced.length).toBeGreaterThan(25);
+  expect(new Set(replaced)).toEqual(new Set([staging]));
+});

@@ -1,0 +1,106 @@
+import { execFile, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import { SlipwayError } from "../errors.ts";
+import type { Report } from "./progress.ts";
+
+const run = promisify(execFile);
+
+export interface GoBuild {
+  /** Shown in progress, e.g. `Kubernetes 1.34.4`. */
+  readonly title: string;
+  /** Folder of the module that pins every dependency. */
+  readonly module: string;
+  /** Package to build. */
+  readonly pkg: string;
+  /** The program's path. */
+  readonly output: string;
+  readonly tags?: readonly string[];
+  /** `-X` assignments, `package.Variable=value`. */
+  readonly variables: readonly string[];
+  readonly report: Report;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Flags that are part of what a build makes; a change of them changes the artifact's digest. */
+export function goFlags(build: Pick<GoBuild, "tags" | "variables">): string[] {
+  const ldflags = ["-s", "-w", ...build.variables.map((assignment) => `-X ${assignment}`)].join(" ");
+  return ["-trimpath", "-buildvcs=false", `-tags=${(build.tags ?? []).join(",")}`, `-ldflags=${ldflags}`];
+}
+
+/** Settings that keep the surroundings (a workspace file, a vendor flag) out of a build. */
+const GO_ENVIRONMENT = { GOWORK: "off", GOFLAGS: "" };
+
+/**
+ * Compiles a program with the installed Go (1.24 or newer; it fetches a newer toolchain by itself when
+ * the module asks for one). Minutes when nothing is in Go's own build cache; progress counts packages.
+ */
+export async function goBuild(build: GoBuild): Promise<void> {
+  await requireGo(build);
+  const args = ["build", "-v", ...goFlags(build), "-o", build.output, build.pkg];
+  const child = spawn("go", args, {
+    cwd: build.module,
+    env: { ...process.env, ...GO_ENVIRONMENT },
+    stdio: ["ignore", "ignore", "pipe"],
+    // A group of its own, so that stopping it stops the compilers that it started.
+    detached: true,
+  });
+  const stop = () => {
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
+  };
+  build.signal?.addEventListener("abort", stop, { once: true });
+  const started = Date.now();
+  let packages = 0;
+  const show = () => {
+    const seconds = Math.round((Date.now() - started) / 1000);
+    build.report(`compiling ${build.title}: ${packages} packages, ${seconds} s`);
+  };
+  const ticker = setInterval(show, 1000);
+  const tail: string[] = [];
+  show();
+  try {
+    const lines = createInterface({ input: child.stderr });
+    lines.on("line", (line) => {
+      if (/^[\w.~-]+(\/[\w.~-]+)*$/.test(line)) packages++;
+      else if (!line.startsWith("go: downloading ")) tail.push(line);
+      if (tail.length > 20) tail.shift();
+    });
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", resolve);
+    });
+    build.signal?.throwIfAborted();
+    if (code !== 0) {
+      throw new SlipwayError("BuildFailed", `compiling ${build.title} failed:\n${tail.join("\n")}`, {
+        hint: "Go needs its module proxy (GOPROXY), about 6 GB of free disk and, for Gitea, a C compiler",
+      });
+    }
+  } finally {
+    clearInterval(ticker);
+    build.signal?.removeEventListener("abort", stop);
+  }
+}
+
+async function requireGo(build: GoBuild): Promise<void> {
+  build.signal?.throwIfAborted();
+  const { stdout } = await run("go", ["env", "GOVERSION"], {
+    env: { ...process.env, ...GO_ENVIRONMENT },
+  }).catch((cause: unknown) => {
+    throw new SlipwayError("GoMissing", `${build.title} must be compiled here, and Go is not installed`, {
+      cause,
+      hint: "install Go 1.24 or newer (https://go.dev/dl/), or Docker and kind, or name a cluster with --kubeconfig",
+    });
+  });
+  if (!isRecentGo(stdout)) {
+    throw new SlipwayError("GoTooOld", `${build.title} needs Go 1.24 or newer, found ${stdout.trim()}`, {
+      hint: "install a newer Go from https://go.dev/dl/",
+    });
+  }
+}
+
+/** Whether `go env GOVERSION` names Go 1.24 or newer (development versions count as newer). */
+export function isRecentGo(version: string): boolean {
+  const match = /^go(\d+)\.(\d+)/.exec(version.trim());
+  if (!match) return version.startsWith("devel");
+  return Number(match[1]) > 1 || Number(match[2]) >= 24;
+}
