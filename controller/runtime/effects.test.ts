@@ -55,7 +55,7 @@ const read = (effects: EffectRunner) => effects.outcome(owner, "work", "d1");
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "slipway-effects-"));
-  store = await openStateStore(dir);
+  store = await openStateStore(dir, { now: () => Date.now() });
   woken = 0;
   vi.useFakeTimers();
 });
