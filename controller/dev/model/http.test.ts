@@ -106,7 +106,9 @@ describe("chat completions", () => {
     });
     const refused = await post(early, { ...body, stream: true });
     expect(refused.status).toBe(400);
-    X;
+    expect(await refused.json()).toMatchObject({
+      error: { code: "context_length_exceeded", param: "messages" },
+    });
 
     const late = await serve(async (_request, onText) => {
       onText("Hel");
