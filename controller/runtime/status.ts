@@ -2,7 +2,7 @@ import type { Condition } from "../../schemas/common.ts";
 import { ANNOTATION_REQUESTED_AT } from "../../schemas/kind.ts";
 import { canonicalJson } from "../graph/canonical.ts";
 import type { KubeObject } from "../kube/resources.ts";
-import { READINESS_TYPES, stalled, suspended } from "./conditions.ts";
+import { READINESS_TYPES, reconciling, stalled, suspended } from "./conditions.ts";
 
 /** What the engine itself knows of a status; the rest is the kind's. */
 export interface Status {
@@ -51,6 +51,11 @@ export function suspendedStatus(object: KubeObject): object {
 /** The status after an error that needs a person. */
 export function stalledStatus(object: KubeObject, reason: string, message: string): object {
   return withReadiness(object, stalled(reason, message));
+}
+
+/** The status while something fails that may yet work. */
+export function troubledStatus(object: KubeObject, reason: string, message: string): object {
+  return withReadiness(object, reconciling(reason, message));
 }
 
 function withReadiness(object: KubeObject, conditions: Condition[]): object {
