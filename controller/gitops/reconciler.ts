@@ -8,9 +8,9 @@ import type { EventRecorder } from "../kube/events.ts";
 import { serviceAccountIdentity } from "../kube/identity.ts";
 import { type KubeObject, objectKey } from "../kube/resources.ts";
 import type { ObjectStore } from "../kube/store.ts";
+import { OwnWrites } from "../runtime/freshness.ts";
 import type { StateStore } from "../store/store.ts";
 import { type ApplyTarget, applyNodes, pruneEntries } from "./apply.ts";
-import { WriteOverlay } from "./overlay.ts";
 import { inventoryId, type LiveObject, type Plan, parseInventoryId, planSync } from "./plan.ts";
 import { type SyncResult, statusErrors, type Verdict, verdictOf } from "./repository-status.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -51,7 +51,8 @@ export class RepositoryReconciler {
   readonly #deps: RepositoryDependencies;
   readonly #sessions = new Map<string, Session>();
   readonly #poked = new Set<string>();
-  readonly #overlay = new WriteOverlay();
+  /** What was applied and the watch has not shown yet. */
+  readonly #writes = new OwnWrites();
 
   constructor(dependencies: RepositoryDependencies) {
     this.#deps = dependencies;
@@ -209,7 +210,7 @@ export class RepositoryReconciler {
       }
       const uid = object.metadata.uid ?? "";
       inventory.set(id, { id, version: object.apiVersion.split("/")[1] ?? "", uid, digest: node.specDigest });
-      this.#overlay.wrote(object);
+      this.#writes.wrote(id, object);
       const fieldsHash = ownedFieldsHash(object, FIELD_MANAGER) ?? "";
       await this.#deps.state.applied.set(id, { uid, specDigest: node.specDigest, fieldsHash });
     }
@@ -252,8 +253,8 @@ export class RepositoryReconciler {
   }
 
   #live(kind: string, namespace: string, name: string): LiveObject | undefined {
-    const store = this.#deps.objects.get(kind);
-    const object = store && this.#overlay.get(kind, objectKey(namespace, name), store);
+    const cached = this.#deps.objects.get(kind)?.get(objectKey(namespace, name));
+    const object = this.#writes.latest(inventoryId(namespace, name, kind), cached);
     if (!object) return undefined;
     const status = object.status as
       | { observedGeneration?: number; conditions?: { type: string; status: string }[] }
@@ -274,9 +275,8 @@ export class RepositoryReconciler {
     const failed = await pruneEntries(plan.prune, target);
     for (const entry of plan.prune) {
       if (failed.some((failure) => failure.entry.id === entry.id)) continue;
-      const { kind, name } = parseInventoryId(entry.id);
       inventory.delete(entry.id);
-      this.#overlay.forget(kind, objectKey(target.namespace, name));
+      this.#writes.forget(entry.id);
       await this.#deps.state.applied.delete(entry.id);
     }
     return failed;

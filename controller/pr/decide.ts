@@ -89,4 +89,5 @@ function failureOf(runs: readonly RunState[]): string {
 const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? "" : "s"}`;
 
 /** The commit status's context. A status belongs to a commit, so the base branch is in its name. */
-export const statusContext = (repository: Repository) => `slipway/evals (${repository.spec.branch})`;
+export const statusContext = (repository: { readonly spec: Pick<Repository["spec"], "branch"> }) =>
+  `slipway/evals (${repository.spec.branch})`;
