@@ -1,0 +1,27 @@
+import { Command } from "commander";
+import { describeError } from "../errors.ts";
+import { runDemo } from "./demo/index.ts";
+
+/** `slipway demo`: the main job on real parts, on this machine. */
+export function demoCommand(): Command {
+  return new Command("demo")
+    .description("bring up a cluster, a forge and a model, and show two pull requests being judged")
+    .option("--once", "end by itself: 0 only when everything happened")
+    .option("--keep", "leave the cluster and the forge running")
+    .action(async (options: { once?: boolean; keep?: boolean }) => {
+      const stop = new AbortController();
+      const end = () => stop.abort(new Error("interrupted"));
+      process.once("SIGINT", end).once("SIGTERM", end);
+      try {
+        await runDemo({ once: options.once === true, keep: options.keep === true, signal: stop.signal });
+      } catch (error) {
+        if (stop.signal.aborted) process.exitCode = 130;
+        else {
+          console.error(`demo: ${describeError(error)}`);
+          process.exitCode = 1;
+        }
+      } finally {
+        process.removeListener("SIGINT", end).removeListener("SIGTERM", end);
+      }
+    });
+}
