@@ -22,10 +22,10 @@ const MARKER = "<!-- slipway:report -->";
 
 /** What every adapter does; run against a real Gitea and against GitHub's contract. */
 export function describeForge(name: string, setUp: () => Promise<ForgeFixture>): void {
-  describe(name, () => {
+  describe(name, { timeout: 60_000 }, () => {
     let fixture: ForgeFixture;
     let forge: Forge;
-    const signal = AbortSignal.timeout(120_000);
+    const signal = AbortSignal.timeout(600_000);
 
     beforeAll(async () => {
       fixture = await setUp();
@@ -220,7 +220,7 @@ export function describeForge(name: string, setUp: () => Promise<ForgeFixture>):
       await forge.mergePullRequest(pull.number, { method: "merge", sha: newer }, signal);
       const open_ = await forge.listOpenPullRequests(signal);
       expect(open_.some(({ number }) => number === pull.number)).toBe(false);
-    }, 60_000);
+    });
 
     it("does not let an outsider merge", async () => {
       const { pull, sha } = await open("fork");
@@ -240,6 +240,21 @@ export function describeForge(name: string, setUp: () => Promise<ForgeFixture>):
       const error = await fixture.badToken.listOpenPullRequests(signal).catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({ code: "ForgeUnauthorized", retryable: false });
       expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain("not-a-token");
+    });
+
+    it("says at once that a pull request or a commit is not there", async () => {
+      const sha = "0123456789012345678901234567890123456789";
+      const status = { state: "success", context: "slipway", description: "" } as const;
+      const start = performance.now();
+      for (const ask of [
+        () => forge.listComments(987_654, signal),
+        () => forge.createComment(987_654, "nobody reads this", signal),
+        () => forge.setCommitStatus(sha, status, signal),
+        () => forge.getCommitStatus(sha, "slipway", signal),
+      ]) {
+        await expect(ask()).rejects.toMatchObject({ code: "ForgeNotFound", retryable: false });
+      }
+      expect(performance.now() - start).toBeLessThan(5000);
     });
 
     it("refuses a pull request from a branch that is not there", async () => {

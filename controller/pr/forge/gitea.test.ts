@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { cleanToken } from "./credential.ts";
 import { GiteaForge } from "./gitea.ts";
+import { GitHubForge } from "./github.ts";
 import { retryAfter } from "./http.ts";
 
 /** Only what a well server does not do; everything else is tested on a real Gitea. */
@@ -50,6 +52,17 @@ const comment = {
   user: { login: "slipway" },
   created_at: "2026-01-01T00:00:00Z",
   html_url: "u",
+};
+
+const branch = { ref: "main", sha: "abc", label: "main", repo: { full_name: "team/app" } };
+const pull = {
+  number: 7,
+  title: "Change",
+  state: "open",
+  base: branch,
+  head: branch,
+  html_url: "u",
+  updated_at: "2026-01-01T00:00:00Z",
 };
 
 describe("a read", () => {
@@ -111,13 +124,22 @@ describe("a read", () => {
 
 describe("a create", () => {
   it("is sent once when it is unclear what became of it", async () => {
-    for (const unclear of [text(500, "oops"), text(502, ""), breakOff, hang]) {
+    for (const unclear of [text(502, ""), breakOff, hang]) {
       answers = [unclear, json(201, comment)];
       seen = [];
       const failed = connect({ timeout: 200 }).createComment(7, "x", signal);
       await expect(failed).rejects.toMatchObject({ code: "ForgeUnavailable", retryable: true });
       expect(seen).toHaveLength(1);
     }
+  });
+
+  it("asks after a 500 whether its pull request is there, and is not sent again either way", async () => {
+    answers = [text(500, "oops"), json(404, { message: "no" })];
+    await expect(connect().createComment(7, "x", signal)).rejects.toMatchObject({ code: "ForgeNotFound" });
+    answers = [text(500, "oops"), json(200, pull)];
+    await expect(connect().createComment(7, "x", signal)).rejects.toMatchObject({ code: "ForgeUnavailable" });
+    const asked = ["POST /api/v1/repos/team/app/issues/7/comments", "GET /api/v1/repos/team/app/pulls/7"];
+    expect(seen).toEqual([...asked, ...asked]);
   });
 
   it("is sent again when it was certainly not done", async () => {
@@ -165,6 +187,21 @@ describe("the token", () => {
       message: expect.stringContaining("ECONNREFUSED"),
     });
   });
+});
+
+it("takes a token with a line end, and does not show one that is no header", async () => {
+  const apiUrl = "http://127.0.0.1/api/v1";
+  expect(cleanToken("abc\n")).toBe("abc");
+  for (const token of ["", " \n", "s3cret\nwarning", "s3cret ü"]) {
+    for (const start of [
+      async () => new GiteaForge({ apiUrl, repository: "team/app", token }),
+      () => GitHubForge.create({ apiUrl, repository: "team/app", credential: { token } }),
+    ]) {
+      const error = await start().catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: "ForgeUnauthorized", retryable: false });
+      expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain("s3cret");
+    }
+  }
 });
 
 it("stops waiting when told to", async () => {

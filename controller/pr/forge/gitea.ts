@@ -107,13 +107,16 @@ export class GiteaForge implements Forge {
 
   async listComments(number: number, signal: AbortSignal): Promise<ForgeComment[]> {
     const path = `${this.#base}/issues/${number}/comments`;
-    const found = await this.#pages(z.array(wireComment), path, {}, signal);
+    const exists = () => this.getPullRequest(number, signal);
+    const found = await this.#pages(z.array(wireComment), path, {}, signal, exists);
     return found.map(toComment).sort(byAge);
   }
 
   async createComment(number: number, body: string, signal: AbortSignal): Promise<ForgeComment> {
     const path = `${this.#base}/issues/${number}/comments`;
-    const answer = await this.#send({ method: "POST", path, body: { body }, repeatable: false }, signal);
+    const exists = () => this.getPullRequest(number, signal);
+    const send = { method: "POST", path, body: { body }, repeatable: false, exists } as const;
+    const answer = await this.#send(send, signal);
     const comment = toComment(this.#parse(wireComment, answer, `POST ${path}`));
     this.#login ??= comment.author;
     return comment;
@@ -172,7 +175,8 @@ export class GiteaForge implements Forge {
       target_url: status.targetUrl ?? "",
     };
     // The latest of a context counts, so writing it twice changes nothing.
-    const answer = await this.#send({ method: "POST", path, body, repeatable: true }, signal);
+    const exists = () => this.getCommitStatus(sha, status.context, signal);
+    const answer = await this.#send({ method: "POST", path, body, repeatable: true, exists }, signal);
     this.#login ??= this.#parse(wireStatus, answer, `POST ${path}`).creator?.login;
   }
 
@@ -239,11 +243,19 @@ export class GiteaForge implements Forge {
     path: string,
     query: Record<string, string>,
     signal: AbortSignal,
+    exists?: () => Promise<unknown>,
   ): Promise<T[]> {
     const found = new Map<number | undefined, T>();
     for (let page = 1; page <= MAX_PAGES; page++) {
       const full = { ...query, page, limit: this.#pageSize };
-      const answer = await this.#send({ method: "GET", path, query: full, repeatable: true }, signal);
+      const ask = {
+        method: "GET",
+        path,
+        query: full,
+        repeatable: true,
+        ...(exists ? { exists } : {}),
+      } as const;
+      const answer = await this.#send(ask, signal);
       const items = this.#parse(schema, answer, `GET ${path}`);
       const before = found.size;
       for (const item of items) found.set(item.number ?? item.id, item);

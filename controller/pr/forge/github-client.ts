@@ -1,4 +1,5 @@
 import { App, Octokit } from "octokit";
+import { cleanToken } from "./credential.ts";
 
 /** A token (personal, fine-grained or an installation's), or a GitHub App, which renews its own. */
 export type GitHubCredential =
@@ -65,7 +66,7 @@ export async function createGitHubClient(options: GitHubClientOptions): Promise<
     throttle: limits,
   };
   if ("token" in credential)
-    return { octokit: new Octokit({ ...defaults, auth: credential.token }), app: undefined };
+    return { octokit: new Octokit({ ...defaults, auth: cleanToken(credential.token) }), app: undefined };
   const { appId, privateKey, installationId } = credential;
   const app = new App({ appId, privateKey, Octokit: Octokit.defaults(defaults) });
   return { octokit: await app.getInstallationOctokit(installationId), app: app.octokit };

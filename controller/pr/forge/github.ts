@@ -311,7 +311,9 @@ export class GitHubForge implements Forge {
     if (error.status === 403 && limited) {
       return forgeError("ForgeRateLimited", "asks for fewer requests", { ...failed, answer });
     }
-    return forgeErrorForStatus(error.status, { ...failed, answer });
+    // A commit that a force-push took away.
+    const missing = error.status === 422 && error.message.startsWith("No commit found for SHA");
+    return forgeErrorForStatus(missing ? 404 : error.status, { ...failed, answer });
   }
 
   #parse<T>(schema: z.ZodType<T>, data: unknown, call: string): T {

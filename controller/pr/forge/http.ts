@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { cleanToken } from "./credential.ts";
 import { type FailedCall, forgeError, forgeErrorForStatus } from "./forge-error.ts";
 
 export interface HttpOptions {
@@ -23,6 +24,11 @@ export interface HttpRequest {
   readonly body?: unknown;
   /** Doing it twice is the same as once; only then an unclear failure is tried again. */
   readonly repeatable: boolean;
+  /**
+   * Asked after a first 500: Gitea (1.25) answers that, without words, also for an issue or a commit that
+   * is not there. Throws ForgeNotFound then.
+   */
+  readonly exists?: () => Promise<unknown>;
 }
 
 export interface HttpAnswer {
@@ -41,7 +47,14 @@ export class ForgeHttp {
   readonly #options: Required<HttpOptions>;
 
   constructor(options: HttpOptions) {
-    this.#options = { fetch: globalThis.fetch, timeout: 30_000, retries: 4, backoff: 500, ...options };
+    this.#options = {
+      fetch: globalThis.fetch,
+      timeout: 30_000,
+      retries: 4,
+      backoff: 500,
+      ...options,
+      token: cleanToken(options.token),
+    };
   }
 
   /**
@@ -57,6 +70,7 @@ export class ForgeHttp {
       try {
         const answer = await this.#send(request, signal);
         if (answer.status < 300) return answer;
+        if (answer.status === 500 && attempt === 0) await request.exists?.();
         // 429 is an answer before anything was done, so even a create may be sent again.
         const again = answer.status === 429 || (answer.status >= 500 && request.repeatable);
         const asked = retryAfter(answer.headers.get("retry-after"), Date.now());
