@@ -137,9 +137,8 @@ export async function startModelEndpoint(initial: ModelEndpointOptions = {}): Pr
         json(response, 500, { error: { message: "the model fell over" } });
         return;
       case "rejected":
-        return json(response, 400, {
-          error: { message: "this model's maximum context length is 12 tokens" },
-        });
+        json(response, 400, { error: { message: "maximum context length is 12 tokens" } });
+        return;
       case "unauthorized":
         json(response, 401, { error: { message: "bad key" } });
         return;
