@@ -96,3 +96,9 @@ async function removeAbandoned(path: string, id: string): Promise<void> {
   if ((await read(aside))?.id !== id) await tryLink(aside, path);
   await rm(aside, { force: true });
 }
+
+/** Whether a live process holds the lock now. */
+export async function isLocked(path: string): Promise<boolean> {
+  const holder = await read(path);
+  return holder !== undefined && !(await isAbandoned(holder));
+}
