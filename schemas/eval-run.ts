@@ -54,6 +54,10 @@ export type Verdict = (typeof VERDICTS)[number];
 export const evalRunStatus = z.strictObject({
   ...statusBase,
   verdict: z.enum(VERDICTS).optional(),
+  passed: z
+    .boolean()
+    .optional()
+    .describe("Whether a merge may go on: Pass, or Inconclusive where every gate concerned allows that."),
   score: z.string().max(16).optional().describe("Pass rate of the head, in percent."),
   progress: z.string().max(32).optional().describe("Calls answered of calls needed."),
   startedAt: z.string().max(64).optional().meta({ format: "date-time" }),

@@ -92,7 +92,7 @@ export const repositorySpec = withRules(
     webhook: z
       .strictObject({ secretRef: localRef.describe("Secret with `secret`, shared with the forge.") })
       .optional()
-      .describe("Accept signed webhooks at /webhooks/NAMESPACE/NAME."),
+      .describe("Accept webhooks at /webhooks that are signed with this secret."),
     prune: z.boolean().default(true).describe("Delete objects whose manifests were removed."),
     deletionBudget: z
       .int()

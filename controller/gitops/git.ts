@@ -14,6 +14,13 @@ export interface GitCredentials {
 /** The merge of two commits: a tree to read, or the files that conflict. */
 export type MergeResult = { readonly tree: string } | { readonly conflicts: readonly string[] };
 
+/** Longest that a local git command may run. */
+const LOCAL_TIMEOUT_MS = 60_000;
+/** Most bytes of a tree's listing: names of up to 4 KiB, and trees that repeat themselves, are cheap to push. */
+const MAX_LISTING_BYTES = 64 << 20;
+/** Most files that either side of a merge may have. */
+const MAX_MERGE_ENTRIES = 1_000_000;
+
 const OBJECT_ID = /^[0-9a-f]{40}([0-9a-f]{24})?$/;
 
 /**
@@ -48,6 +55,7 @@ export class GitMirror {
       ["core.hooksPath", "/dev/null"],
       ["gc.auto", "0"],
       ["fetch.fsckObjects", "true"],
+      ["merge.renameLimit", "1000"],
     ];
     if (this.#credentials) {
       const { username, password } = this.#credentials;
@@ -77,6 +85,10 @@ export class GitMirror {
 
   #git(signal?: AbortSignal): SimpleGit {
     return simpleGit({
+      // By default an exit code counts only with text on stderr: a git that was killed would have succeeded.
+      errors: (error, { exitCode, stdErr }) =>
+        error ??
+        (exitCode === 0 ? undefined : Buffer.concat([...stdErr, Buffer.from(`git ended with ${exitCode}`)])),
       baseDir: this.#dir,
       timeout: { block: 60_000 },
       ...(signal ? { abort: signal } : {}),
@@ -109,15 +121,34 @@ export class GitMirror {
         ...refs.map((ref) => `+${ref}:${ref}`),
       ]);
     } catch (error) {
-      throw fetchError(error, this.#url, refs);
+      if (signal?.aborted) throw signal.reason;
+      throw fetchError(this.#withoutSecrets(error), this.#url, refs);
     }
+  }
+
+  /** What git and the server said, without the credentials: a server may send back what it was sent. */
+  #withoutSecrets(error: unknown): string {
+    let text = error instanceof Error ? error.message : String(error);
+    if (this.#credentials) {
+      const { username, password } = this.#credentials;
+      const basic = Buffer.from(`${username}:${password}`).toString("base64");
+      for (const secret of [basic, password, encodeURIComponent(password)]) {
+        if (secret !== "") text = text.replaceAll(secret, "[redacted]");
+      }
+    }
+    return text.replace(/[^\P{Cc}\n]/gu, " ");
   }
 
   /** The commit that a fetched ref points to. */
   async resolve(ref: string): Promise<string> {
-    const id = (
-      await this.#git().raw(["rev-parse", "--verify", "--quiet", "--end-of-options", `${ref}^{commit}`])
-    ).trim();
+    const { stdout } = await this.#run([
+      "rev-parse",
+      "--verify",
+      "--quiet",
+      "--end-of-options",
+      `${ref}^{commit}`,
+    ]);
+    const id = stdout.toString("latin1").trim();
     if (!OBJECT_ID.test(id))
       throw new SlipwayError("GitRefNotFound", `${ref} is not a commit in ${this.#url}`);
     return id;
@@ -132,8 +163,13 @@ export class GitMirror {
     );
   }
 
-  /** What merging `head` into `base` gives, without a work tree. */
+  /**
+   * What merging `head` into `base` gives, without a work tree.
+   * @throws SlipwayError GitMergeFailed when the two have no common history, RepositoryTooLarge
+   */
   async merge(base: string, head: string): Promise<MergeResult> {
+    // A tree that holds itself ten times over, ten levels deep, is a few hundred bytes to push; merging it is not.
+    for (const commit of [base, head]) await this.#list(commit, "", MAX_MERGE_ENTRIES);
     // git 2.39 exits 1 on conflicts yet prints a tree first: the file list after it tells the two apart.
     const { code, stdout, stderr } = await this.#run([
       "merge-tree",
@@ -156,30 +192,41 @@ export class GitMirror {
   /** The files of a commit or tree below `path`. Symlinks and submodules are left out. */
   at(treeish: string, path = ""): Source {
     return {
-      list: async () => {
-        const args = [
-          "ls-tree",
-          "-r",
-          "-z",
-          "--long",
-          "--full-tree",
-          treeish,
-          ...(path === "" ? [] : ["--", `${path}/`]),
-        ];
-        const { code, stdout, stderr } = await this.#run(args);
-        if (code !== 0)
-          throw new SlipwayError("GitReadFailed", `cannot list ${treeish.slice(0, 8)}: ${stderr.trim()}`);
-        return parseTree(stdout.toString("utf8"));
-      },
+      list: () => this.#list(treeish, path, LIMITS.entries),
       read: (entries) => this.#readBlobs(entries),
     };
+  }
+
+  async #list(treeish: string, path: string, limit: number): Promise<SourceEntry[]> {
+    if (!OBJECT_ID.test(treeish))
+      throw new SlipwayError("GitReadFailed", `${JSON.stringify(treeish.slice(0, 80))} is not an object id`);
+    const where = path === "" ? [] : ["--", `${path}/`];
+    const args = ["ls-tree", "-r", "-z", "--long", "--full-tree", treeish, ...where];
+    const { code, stdout, stderr, overflow } = await this.#run(args, {
+      maxBytes: MAX_LISTING_BYTES,
+      maxNul: limit,
+    });
+    if (overflow) {
+      throw new SlipwayError(
+        "RepositoryTooLarge",
+        `the tree has more than ${limit} files, or very long paths`,
+        {
+          hint: "set spec.path to the folder with the manifests",
+        },
+      );
+    }
+    if (code !== 0)
+      throw new SlipwayError("GitReadFailed", `cannot list ${treeish.slice(0, 8)}: ${stderr.trim()}`);
+    return parseTree(stdout.toString("utf8"));
   }
 
   async #readBlobs(entries: readonly SourceEntry[]): Promise<Map<string, Uint8Array>> {
     const ids = [...new Set(entries.map((entry) => entry.id))];
     const contents = new Map<string, Uint8Array>();
     if (ids.length === 0) return contents;
-    const { code, stdout, stderr } = await this.#run(["cat-file", "--batch"], `${ids.join("\n")}\n`);
+    const { code, stdout, stderr } = await this.#run(["cat-file", "--batch"], {
+      stdin: `${ids.join("\n")}\n`,
+    });
     if (code !== 0) throw new SlipwayError("GitReadFailed", `cannot read files: ${stderr.trim()}`);
     let offset = 0;
     for (const id of ids) {
@@ -193,33 +240,59 @@ export class GitMirror {
     return contents;
   }
 
-  #run(args: string[], stdin?: string): Promise<{ code: number; stdout: Buffer; stderr: string }> {
+  /**
+   * Runs a local git command.
+   * @param limits.maxBytes, limits.maxNul stop it, with `overflow`, when it prints more
+   * @throws SlipwayError GitMissing, GitTimeout
+   */
+  #run(args: string[], limits: { stdin?: string; maxBytes?: number; maxNul?: number } = {}): Promise<Output> {
+    const { stdin = "", maxBytes = Number.POSITIVE_INFINITY, maxNul = Number.POSITIVE_INFINITY } = limits;
     return new Promise((resolve, reject) => {
       const child = spawn("git", args, {
         cwd: this.#dir,
         env: this.#environment(),
         stdio: ["pipe", "pipe", "pipe"],
+        timeout: LOCAL_TIMEOUT_MS,
+        killSignal: "SIGKILL",
       });
       const stdout: Buffer[] = [];
-      const stderr: Buffer[] = [];
-      child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
-      child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+      let stderr = "";
+      let bytes = 0;
+      let nuls = 0;
+      let overflow = false;
+      child.stdout.on("data", (chunk: Buffer) => {
+        if (overflow) return;
+        bytes += chunk.byteLength;
+        if (maxNul < Number.POSITIVE_INFINITY) for (const byte of chunk) if (byte === 0) nuls += 1;
+        overflow = bytes > maxBytes || nuls > maxNul;
+        if (overflow) child.kill("SIGKILL");
+        else stdout.push(chunk);
+      });
+      child.stderr.on("data", (chunk: Buffer) => {
+        if (stderr.length < 4096) stderr += chunk.toString("utf8");
+      });
       child.on("error", (cause) =>
         reject(
           new SlipwayError("GitMissing", "cannot run git", { cause, hint: "install git 2.39 or later" }),
         ),
       );
-      child.on("close", (code) =>
-        resolve({
-          code: code ?? -1,
-          stdout: Buffer.concat(stdout),
-          stderr: Buffer.concat(stderr).toString("utf8"),
-        }),
-      );
+      child.on("close", (code, killedBy) => {
+        if (killedBy !== null && !overflow) {
+          const message = `git ${args[0]} was ended by ${killedBy} (it may take ${LOCAL_TIMEOUT_MS / 1000} s)`;
+          reject(new SlipwayError("GitTimeout", message, { retryable: true }));
+        } else resolve({ code: code ?? -1, stdout: Buffer.concat(stdout), stderr, overflow });
+      });
       child.stdin.on("error", () => {}); // EPIPE when git ended early: its exit code tells
-      child.stdin.end(stdin ?? "");
+      child.stdin.end(stdin);
     });
   }
+}
+
+interface Output {
+  readonly code: number;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+  readonly overflow: boolean;
 }
 
 /** Parses `ls-tree -r -z --long`. */
@@ -234,20 +307,10 @@ export function parseTree(output: string): SourceEntry[] {
     if (type !== "blob" || mode === "120000" || id === undefined) continue;
     entries.push({ path, id, size: Number(size) });
   }
-  if (entries.length > LIMITS.entries) {
-    throw new SlipwayError(
-      "RepositoryTooLarge",
-      `the tree has ${entries.length} files, the limit is ${LIMITS.entries}`,
-      {
-        hint: "set spec.path to the folder with the manifests",
-      },
-    );
-  }
   return entries;
 }
 
-function fetchError(error: unknown, url: string, refs: readonly string[]): SlipwayError {
-  const text = error instanceof Error ? error.message : String(error);
+function fetchError(text: string, url: string, refs: readonly string[]): SlipwayError {
   if (/Authentication failed|could not read Username|HTTP 40[13]|error: 40[13]/i.test(text)) {
     return new SlipwayError("GitUnauthorized", `${url} refused the credentials`, {
       hint: "check username and password in the Secret of spec.secretRef",
@@ -267,4 +330,17 @@ function fetchError(error: unknown, url: string, refs: readonly string[]): Slipw
   return new SlipwayError("GitUnreachable", `cannot fetch ${url}: ${firstLine.slice(0, 300)}`, {
     retryable: true,
   });
+}
+
+/** The repository that a folder of a clone lies in, to read its commits; nothing is fetched. */
+export async function openLocalRepository(folder: string): Promise<{ mirror: GitMirror; path: string }> {
+  const git = simpleGit({ baseDir: folder });
+  if (!(await git.checkIsRepo())) {
+    throw new SlipwayError("NotARepository", `${folder} is not in a git repository`, {
+      hint: "leave --base and --head out",
+    });
+  }
+  const dir = (await git.revparse(["--absolute-git-dir"])).trim();
+  const path = (await git.revparse(["--show-prefix"])).trim().replace(/\/$/, "");
+  return { mirror: await GitMirror.open(dir, dir), path };
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { EvalCase, EvalSuiteSpec } from "../../schemas/eval-suite.ts";
 import type { CustomResource } from "../../schemas/kind.ts";
 import type { PromptTemplateSpec } from "../../schemas/prompt-template.ts";
@@ -16,7 +17,7 @@ export interface Snapshot {
   readonly errors: readonly LoadError[];
   /** `Kind/name` of objects that cannot be applied, each with the reason: invalid, or made from something invalid. */
   readonly held: ReadonlyMap<string, string>;
-  /** Some file could not be read as YAML, so that what is absent may only be unreadable: nothing may be pruned. */
+  /** Something could not be read, so that what is absent may only be unreadable: nothing may be pruned. */
   readonly incomplete: boolean;
   /** Cases of each valid suite, by suite name. */
   readonly cases: ReadonlyMap<string, readonly EvalCase[]>;
@@ -39,21 +40,23 @@ export async function loadSnapshot(
   const entries = (await source.list()).filter((entry) => entry.path.startsWith(prefix));
   const errors: LoadError[] = [];
   const warnings: LoadError[] = [];
-  const { manifests, incomplete } = await readManifests(source, entries, prefix, errors);
+  const folderMissing = path !== "" && entries.length === 0;
+  if (folderMissing) {
+    // Not taken for an empty repository, which would delete everything: most likely a folder was renamed.
+    errors.push({ location: { file: path }, message: "there is no such folder: check spec.path" });
+  }
+  const { manifests, incomplete, oversized } = await readManifests(source, entries, prefix, errors);
   const unique = withoutDuplicates(manifests, errors);
   lintPrompts(unique, errors, warnings);
-  const { pinned, cases, blobs } = await readCaseFiles(source, entries, prefix, unique, errors);
+  const { pinned, cases, blobs, caseFiles } = await readCaseFiles(source, entries, prefix, unique, errors);
   const graph = buildGraph(pinned, external);
+  const invalid = new Set(errors.map((error) => error.object));
   for (const node of graph.nodes.values()) {
     const manifest = unique.get(node.key);
     for (const problem of node.problems) {
+      const edge = node.edges.find(({ field }) => field === problem.field);
       // A reference to something that is in git but invalid is no second error: it is held with it.
-      if (
-        errors.some(
-          (error) => error.object !== undefined && problem.message.includes(referenceText(error.object)),
-        )
-      )
-        continue;
+      if (edge && invalid.has(nodeKey(edge.kind, edge.name))) continue;
       errors.push({
         location: manifest?.locate(parseFieldPath(problem.field)) ?? { file: "" },
         message: `${problem.field}: ${problem.message}`,
@@ -61,22 +64,22 @@ export async function loadSnapshot(
       });
     }
   }
+  const unread = oversized.filter(({ path }) => !caseFiles.has(path));
+  for (const { path: file, size } of unread) {
+    const message = `${size} bytes: not read as manifests (the limit is ${LIMITS.manifestBytes}), and no suite names it`;
+    warnings.push({ location: { file }, message });
+  }
   return {
     objects: pinned,
     graph,
-    errors,
+    errors: errors.slice(0, LIMITS.errors),
     held: heldObjects(graph, errors),
-    incomplete,
+    incomplete: incomplete || folderMissing || unread.length > 0,
     cases,
     blobs,
     warnings,
   };
 }
-
-const referenceText = (key: string) => {
-  const [kind, name] = key.split("/") as [string, string];
-  return `${kind} ${JSON.stringify(name)} `;
-};
 
 async function readManifests(
   source: Source,
@@ -89,19 +92,22 @@ async function readManifests(
     return /\.ya?ml$/.test(relative) && !relative.split("/").some((part) => part.startsWith("."));
   });
   let incomplete = false;
-  let total = 0;
+  // A large YAML file is a case file, not a manifest; the suite that names it reads it.
+  const oversized = files.filter((file) => file.size > LIMITS.manifestBytes);
   const readable = files.filter((file) => {
-    total += file.size;
-    const tooDeep = file.path.split("/").length > LIMITS.depth;
-    // A large YAML file is a case file, not a manifest; the suite that names it reads it.
-    return !tooDeep && file.size <= LIMITS.manifestBytes;
+    if (file.size > LIMITS.manifestBytes) return false;
+    if (file.path.split("/").length <= LIMITS.depth) return true;
+    errors.push({ location: { file: file.path }, message: `more than ${LIMITS.depth} folders deep` });
+    incomplete = true;
+    return false;
   });
+  const total = readable.reduce((sum, { size }) => sum + size, 0);
   if (total > LIMITS.totalManifestBytes) {
     errors.push({
       location: { file: prefix },
       message: `the YAML files are ${total} bytes; the limit is ${LIMITS.totalManifestBytes}`,
     });
-    return { manifests: [], incomplete: true };
+    return { manifests: [], incomplete: true, oversized };
   }
   const contents = await source.read(readable);
   const manifests: Manifest[] = [];
@@ -117,11 +123,18 @@ async function readManifests(
       continue;
     }
     const parsed = parseManifests(file.path, text);
+    if (manifests.length + parsed.manifests.length > LIMITS.objects) {
+      const message = `more than ${LIMITS.objects} objects: use several Repositories, each with a spec.path of its own`;
+      errors.push({ location: { file: file.path }, message });
+      return { manifests: [], incomplete: true, oversized };
+    }
     manifests.push(...parsed.manifests);
-    errors.push(...parsed.errors);
+    for (const error of parsed.errors) errors.push(error);
     incomplete ||= parsed.unreadable;
+    // Parsing is synchronous: let leases, watches and health checks have their turn between files.
+    if (parsed.manifests.length + parsed.errors.length > 0) await setImmediate();
   }
-  return { manifests, incomplete };
+  return { manifests, incomplete, oversized };
 }
 
 /** Two documents with one name: neither is right, so neither is used. */
@@ -185,13 +198,15 @@ async function readCaseFiles(
   const pinned: CustomResource<unknown>[] = [];
   const cases = new Map<string, readonly EvalCase[]>();
   const blobs = new Map<string, Uint8Array>();
+  const caseFiles = new Set<string>();
+  let total = 0;
   for (const [key, manifest] of manifests) {
     if (manifest.object.kind !== "EvalSuite") {
       pinned.push(manifest.object);
       continue;
     }
     const spec = manifest.object.spec as EvalSuiteSpec;
-    const found: { entry: SourceEntry; index: number }[] = [];
+    const found: SourceEntry[] = [];
     let faults = 0;
     const fault = (index: number, message: string) => {
       faults += 1;
@@ -206,17 +221,23 @@ async function readCaseFiles(
       if (!entry) fault(index, `there is no file ${prefix}${file.path}`);
       else if (entry.size > LIMITS.caseFileBytes)
         fault(index, `${entry.path} has ${entry.size} bytes; the limit is ${LIMITS.caseFileBytes}`);
-      else found.push({ entry, index });
+      else if (total + entry.size > LIMITS.totalCaseFileBytes)
+        fault(index, `the case files have more than ${LIMITS.totalCaseFileBytes} bytes with ${entry.path}`);
+      else {
+        total += entry.size;
+        found.push(entry);
+      }
+      caseFiles.add(prefix + file.path);
     });
     if (faults > 0) continue;
-    const contents = await source.read(found.map(({ entry }) => entry));
-    const files = found.map(({ entry }) => ({
+    const contents = await source.read(found);
+    const files = found.map((entry) => ({
       path: entry.path,
       data: contents.get(entry.id) ?? new Uint8Array(),
     }));
     const loaded = loadCases(files, spec.cases.inline ?? []);
     if (loaded.errors.length > 0) {
-      for (const error of loaded.errors.slice(0, 20)) errors.push({ ...error, object: key });
+      for (const error of loaded.errors.slice(0, 20)) errors.push({ location: error.location ?? { file: prefix }, message: error.message, object: key });
       continue;
     }
     for (const { data } of files) blobs.set(blobDigest(data), data);
@@ -230,7 +251,7 @@ async function readCaseFiles(
       spec: spec.cases.files ? { ...spec, cases: { ...spec.cases, files: withDigests } } : spec,
     });
   }
-  return { pinned, cases, blobs };
+  return { pinned, cases, blobs, caseFiles };
 }
 
 /** What has an error, and everything that refers to it, directly or not. */

@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import pc from "picocolors";
 import type { CustomResource } from "../../../schemas/kind.ts";
-import { startCluster, stopCluster } from "../../dev/cluster.ts";
+import { controlPlaneBinaries } from "../../dev/binaries.ts";
+import { type Cluster, startCluster, stopCluster } from "../../dev/cluster.ts";
 import { startGitea } from "../../dev/forge.ts";
 import { startModelServer } from "../../dev/model/index.ts";
 import { privateFolder, stateRoot } from "../../dev/paths.ts";
+import { silent } from "../../dev/progress.ts";
 import { SlipwayError } from "../../errors.ts";
 import { resourceTypeOf } from "../../gitops/apply.ts";
 import { install, installObjects } from "../../install/objects.ts";
@@ -73,7 +75,7 @@ async function play(
   });
 
   const cluster = await screen.step("Kubernetes API server", async (report) => {
-    cleanups.push(() => stopCluster(name).then(() => {}));
+    cleanups.push(() => stopCluster({ name, report: silent }).then(() => {}));
     return startCluster({ name, report, signal });
   });
   const gitea = await screen.step("Gitea, a git forge", async (report) => {
@@ -125,20 +127,15 @@ async function play(
   });
   await screen.step("the cluster follows the repository, and the suite runs on main", async (report) => {
     const webhookSecret = randomBytes(20).toString("hex");
-    const git = { url: `${server.url}/${repository}.git`, apiURL: `${server.url}/api/v1`, ...server };
+    const git = { ...server, url: `${server.url}/${repository}.git`, apiURL: `${server.url}/api/v1` };
     for (const object of demoObjects({ namespace: NAMESPACE, account: ACCOUNT, git, webhookSecret })) {
       const type = object.kind === "Secret" ? Secret : resourceTypeOf(object.kind);
       await client.apply(type, object, { fieldManager: "demo", force: true, signal });
     }
-    await createWebhook(
-      server,
-      repository,
-      `${controller.url}/webhooks/${NAMESPACE}/support-triage`,
-      webhookSecret,
-    );
+    await createWebhook(server, repository, `${controller.url}/webhooks`, webhookSecret);
     await ready(client, "EvalSuite", "triage", report, signal);
   });
-  screen.show("$ kubectl get slipway", await kubectl(cluster, ["get", "slipway", "--namespace", NAMESPACE]));
+  screen.show("$ kubectl get slipway", await getSlipway(cluster));
 
   const good = await propose(screen, "a pull request that improves the prompt", "good", copy, forge, signal);
   const bad = await propose(screen, "a pull request that tidies the prompt up", "bad", copy, forge, signal);
@@ -162,7 +159,7 @@ async function play(
     );
     await ready(client, "EvalSuite", "triage", report, signal);
   });
-  screen.show("$ kubectl get slipway", await kubectl(cluster, ["get", "slipway", "--namespace", NAMESPACE]));
+  screen.show("$ kubectl get slipway", await getSlipway(cluster));
 
   const total = ((performance.now() - started) / 1000).toFixed(0);
   screen.line(pc.green(`Everything happened, in ${total} s.`));
@@ -295,10 +292,17 @@ async function ready(
   );
 }
 
-async function kubectl(
-  cluster: { kubeconfigPath: string; kubectl: string },
-  args: string[],
-): Promise<string> {
-  const { stdout } = await run(cluster.kubectl, ["--kubeconfig", cluster.kubeconfigPath, ...args]);
+/** What an operator types; with the kubectl of the control plane's own version where there is one. */
+async function getSlipway({ provider, kubeconfigPath }: Cluster): Promise<string> {
+  const kubectl =
+    provider === "local" ? join(await controlPlaneBinaries({ report: silent }), "kubectl") : "kubectl";
+  const { stdout } = await run(kubectl, [
+    "--kubeconfig",
+    kubeconfigPath,
+    "get",
+    "slipway",
+    "--namespace",
+    NAMESPACE,
+  ]);
   return stdout;
 }

@@ -14,6 +14,8 @@ export interface EvaluateInput {
 /** What the effect answers: the summary for the status; the whole result is a blob. */
 export interface EvaluateOutput {
   readonly verdict: Verdict;
+  /** Pass, or Inconclusive where the gates allow that. */
+  readonly passed: boolean;
   readonly reason: string;
   readonly message: string;
   readonly score?: string;
@@ -80,6 +82,7 @@ export function decide(observed: ObservedRun): Decision<EvalRunStatus> {
     status: {
       ...identity,
       verdict: output.verdict,
+      passed: output.passed,
       ...(output.score === undefined ? {} : { score: output.score }),
       progress: "done",
       startedAt: timestamp(evaluation.startedAt),
@@ -108,6 +111,7 @@ function outcomeOf(evaluation: EffectOutcome): EvaluateOutput {
   };
   return {
     verdict: "Error",
+    passed: false,
     reason: code,
     message: `${code}: ${message}`,
     gates: [],

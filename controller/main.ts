@@ -1,0 +1,190 @@
+import { join } from "node:path";
+import { ANNOTATION_REQUESTED_AT } from "../schemas/kind.ts";
+import { RepositoryReconciler } from "./gitops/reconciler.ts";
+import { RepositorySources } from "./gitops/sources.ts";
+import { writeRepositoryStatus, writeSummaries } from "./gitops/status-writer.ts";
+import { SYSTEM_NAMESPACE } from "./install/rbac.ts";
+import { evalRun } from "./kinds/eval-run/index.ts";
+import { evalSuite } from "./kinds/eval-suite/index.ts";
+import { modelDeployment } from "./kinds/model-deployment/index.ts";
+import { promptTemplate } from "./kinds/prompt-template/index.ts";
+import { EVAL_RUN, EVAL_SUITE, MODEL_DEPLOYMENT, PROMPT_TEMPLATE, REPOSITORY } from "./kinds/types.ts";
+import { KubeClient } from "./kube/client.ts";
+import { type KubeObject, keyOf, objectKey } from "./kube/resources.ts";
+import { SecretReader } from "./kube/secrets.ts";
+import type { Logger } from "./log.ts";
+import { forgeFactory } from "./pr/forge-of.ts";
+import { PullRequestReconciler } from "./pr/pipeline.ts";
+import { startHttpServer } from "./runtime/http.ts";
+import type { Kind } from "./runtime/kind.ts";
+import { type JoinedQueue, Manager } from "./runtime/manager.ts";
+import { Metrics } from "./runtime/metrics.ts";
+import { openStateStore } from "./store/open.ts";
+import type { WriteHook } from "./store/write-hook.ts";
+import { webhookRoute } from "./webhooks.ts";
+
+/** How one controller process runs. */
+export interface ControllerConfig {
+  /** Undefined: KUBECONFIG, the cluster it runs in, or ~/.kube/config. */
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  /** Follow only this namespace. */
+  readonly namespace?: string;
+  /** Folder of the database, the blobs and the git mirrors. One process at a time uses it. */
+  readonly stateDir: string;
+  readonly host: string;
+  /** Of /healthz, /readyz, /metrics and /webhooks; 0 takes any free one. */
+  readonly port: number;
+  readonly leaderElection: boolean;
+  readonly log: Logger;
+  /** Called around every write to the state store; for tests. */
+  readonly onWrite?: WriteHook;
+  readonly onListening?: (url: string) => void;
+}
+
+/** Puts the parts together and runs until the signal aborts. */
+export async function runController(config: ControllerConfig, signal: AbortSignal): Promise<void> {
+  const { log, stateDir } = config;
+  const metrics = new Metrics();
+  const client = KubeClient.fromKubeconfig({
+    ...(config.kubeconfig === undefined ? {} : { path: config.kubeconfig }),
+    ...(config.context === undefined ? {} : { context: config.context }),
+    userAgent: "slipway-controller",
+    onRequest: (info) => metrics.observeRequest(info),
+  });
+  const state = await openStateStore(stateDir, config.onWrite ? { onWrite: config.onWrite } : {});
+  try {
+    const secrets = new SecretReader({ client });
+    const kinds = [
+      promptTemplate,
+      modelDeployment(secrets),
+      evalSuite(state.blobs),
+      evalRun({ state, secrets }),
+    ] as unknown as Kind[];
+    const manager = new Manager({
+      client,
+      kinds,
+      state,
+      log,
+      metrics,
+      ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
+      ...(config.leaderElection
+        ? { leaderElection: { namespace: SYSTEM_NAMESPACE, name: "slipway-controller" } }
+        : {}),
+    });
+    const onEvent = joinRepositories(manager, { client, state, secrets, stateDir, log });
+    const server = await startHttpServer({
+      host: config.host,
+      port: config.port,
+      readiness: () => manager.readiness(),
+      metrics,
+      routes: [webhookRoute(manager.informer(REPOSITORY).store, secrets, log, onEvent)],
+      log,
+    });
+    config.onListening?.(
+      `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${server.port}`,
+    );
+    try {
+      await manager.run(signal);
+    } finally {
+      await server.close();
+    }
+  } finally {
+    await state.close();
+    await client.close();
+  }
+}
+
+interface Shared {
+  readonly client: KubeClient;
+  readonly state: Awaited<ReturnType<typeof openStateStore>>;
+  readonly secrets: SecretReader;
+  readonly stateDir: string;
+  readonly log: Logger;
+}
+
+/** Repositories and their pull requests are no kinds of the engine: they read git and forges themselves. */
+function joinRepositories(
+  manager: Manager,
+  { client, state, secrets, stateDir, log }: Shared,
+): (keys: readonly string[]) => void {
+  const repositories = manager.informer(REPOSITORY).store;
+  const runs = manager.informer(EVAL_RUN).store;
+  const objects = new Map(
+    [PROMPT_TEMPLATE, MODEL_DEPLOYMENT, EVAL_SUITE].map((type) => [type.kind, manager.informer(type).store]),
+  );
+  const sources = new RepositorySources(join(stateDir, "git"), secrets);
+  let pullQueue: JoinedQueue | undefined;
+  const repositoryReconciler = new RepositoryReconciler({
+    client,
+    repositories,
+    objects,
+    state,
+    sources,
+    recorder: manager.events,
+    writeStatus: (repository, status, verdict) => writeRepositoryStatus(client, repository, status, verdict),
+    wake: (kind, namespace, name) => manager.enqueue({ kind, namespace, name }),
+    onCommit: (key) => {
+      pullReconciler.poke(key);
+      pullQueue?.add(key);
+    },
+    now: Date.now,
+  });
+  const pullReconciler = new PullRequestReconciler({
+    client,
+    repositories,
+    runs,
+    sources,
+    state,
+    forgeOf: forgeFactory(secrets),
+    recorder: manager.events,
+    writeSummaries: (repository, list) => writeSummaries(client, repository, list),
+    log,
+    now: Date.now,
+  });
+  const repositoryQueue = manager.join({
+    name: "Repository",
+    reconcile: (key, signal) => repositoryReconciler.reconcile(key, signal),
+  });
+  pullQueue = manager.join({
+    name: "PullRequest",
+    reconcile: (key, signal) => pullReconciler.reconcile(key, signal),
+  });
+
+  repositories.subscribe((before, after) => {
+    const object = after ?? before;
+    if (!object || (before && after && sameRequest(before, after))) return;
+    repositoryQueue.add(keyOf(object));
+    pullQueue.add(keyOf(object));
+  });
+  for (const store of objects.values()) {
+    store.subscribe((before, after) => {
+      const key = repositoryReconciler.affected(before, after);
+      if (key !== undefined) repositoryQueue.add(key);
+    });
+  }
+  runs.subscribe((before, after) => {
+    const object = after ?? before;
+    const { repository, pullRequest } = (object?.spec ?? {}) as { repository?: string; pullRequest?: number };
+    if (object && repository !== undefined && pullRequest !== undefined) {
+      pullQueue.add(objectKey(object.metadata.namespace, repository));
+    }
+  });
+  return (keys) => {
+    for (const key of keys) {
+      repositoryReconciler.poke(key);
+      pullReconciler.poke(key);
+      repositoryQueue.add(key);
+      pullQueue.add(key);
+    }
+  };
+}
+
+/** True when neither the spec nor what a person asks for has changed: our own status writes. */
+function sameRequest(before: KubeObject, after: KubeObject): boolean {
+  return (
+    before.metadata.generation === after.metadata.generation &&
+    before.metadata.annotations?.[ANNOTATION_REQUESTED_AT] ===
+      after.metadata.annotations?.[ANNOTATION_REQUESTED_AT]
+  );
+}
