@@ -7,8 +7,8 @@ import type { Capabilities, ChatMessage, Finished, GenerationRequest, WorkerOpti
 import { chooseSlot, commonPrefix } from "./slots.ts";
 import { StopFilter } from "./stops.ts";
 
-/** Enough for a prompt with dozens of examples; each slot costs 23 KB a token. */
-const CONTEXT_SIZE = 4096;
+/** Enough for a prompt with dozens of examples; each slot keeps 23 KB for each token. */
+const CONTEXT_SIZE = 2048;
 /** Between two batches a cancelled request is noticed. */
 const BATCH_SIZE = 128;
 /** Two prompts (base and head) for each request that runs. */
