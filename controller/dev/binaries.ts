@@ -51,6 +51,7 @@ export async function controlPlaneBinaries(options: CacheOptions): Promise<strin
           title: `Kubernetes ${KUBERNETES_VERSION}`,
           module,
           pkg: ".",
+          owner: draft,
           output: join(bin, "kube"),
           variables: KUBERNETES_VARIABLES,
         });
@@ -89,6 +90,7 @@ export async function giteaBinary(options: CacheOptions): Promise<GiteaBinary> {
           title: `Gitea ${GITEA_VERSION}`,
           module,
           pkg,
+          owner: draft,
           output: join(bin, "gitea"),
         });
         const { stdout } = await run("go", ["list", "-m", "-f", "{{.Dir}}", pkg], {

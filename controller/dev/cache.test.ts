@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { artifactPath, cached, digestFiles } from "./cache.ts";
-import { identify } from "./process-table.ts";
+import { startDaemon } from "./process.ts";
+import { identify, isAlive } from "./process-table.ts";
 import { silent } from "./progress.ts";
 
 const artifact = { name: "tool", version: "1.2.3", inputs: "0123456789abcdef" };
@@ -64,6 +65,15 @@ test.each([
   await writeFile(`${path}.lock`, JSON.stringify({ id: "old", host: hostname(), ...dead }));
   await cached(artifact, { report: silent, root }, async () => {});
   expect((await readdir(root)).map((entry) => join(root, entry))).toEqual([path]);
+});
+
+test.runIf(process.platform === "linux")("what a dead run was still compiling is stopped", async () => {
+  const draft = `${artifactPath(artifact, root)}.draft-old`;
+  await mkdir(draft);
+  const args = ["-e", "setInterval(() => {}, 1000)"];
+  const compiler = await startDaemon({ folder: draft, name: "compiler", program: process.execPath, args });
+  await cached(artifact, { report: silent, root }, async () => {});
+  expect(await isAlive(compiler)).toBe(false);
 });
 
 test("the lock of a live process is respected until the wait is aborted", async () => {

@@ -3,6 +3,7 @@ import { access, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { withLock } from "./lock.ts";
 import { cacheRoot } from "./paths.ts";
+import { stopDaemons } from "./process.ts";
 import type { Report } from "./progress.ts";
 
 /** Something made once and then used by every run: programs of one version for one platform. */
@@ -70,7 +71,10 @@ export async function digestFiles(paths: readonly string[], ...more: string[]): 
 async function removeDrafts(root: string, path: string): Promise<void> {
   for (const entry of await readdir(root)) {
     const candidate = join(root, entry);
-    if (candidate.startsWith(`${path}.draft-`)) await rm(candidate, { recursive: true, force: true });
+    if (!candidate.startsWith(`${path}.draft-`)) continue;
+    // Compilers that outlived the run that started them.
+    await stopDaemons(candidate);
+    await rm(candidate, { recursive: true, force: true });
   }
 }
 

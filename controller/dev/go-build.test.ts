@@ -28,6 +28,7 @@ function hello(): GoBuild {
     title: "hello 1.0",
     module: folder,
     pkg: ".",
+    owner: folder,
     output: join(folder, "hello"),
     variables: ["main.version=1.0"],
     report: silent,

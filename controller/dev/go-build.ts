@@ -2,6 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { SlipwayError } from "../errors.ts";
+import { OWNER_VARIABLE } from "./process-table.ts";
 import type { Report } from "./progress.ts";
 
 const run = promisify(execFile);
@@ -13,6 +14,8 @@ export interface GoBuild {
   readonly module: string;
   /** Package to build. */
   readonly pkg: string;
+  /** Folder that the compilers are marked with, so that a later run finds them after a crash of this one. */
+  readonly owner: string;
   /** The program's path. */
   readonly output: string;
   readonly tags?: readonly string[];
@@ -40,7 +43,7 @@ export async function goBuild(build: GoBuild): Promise<void> {
   const args = ["build", "-v", ...goFlags(build), "-o", build.output, build.pkg];
   const child = spawn("go", args, {
     cwd: build.module,
-    env: { ...process.env, ...GO_ENVIRONMENT },
+    env: { ...process.env, ...GO_ENVIRONMENT, [OWNER_VARIABLE]: build.owner },
     stdio: ["ignore", "ignore", "pipe"],
     // A group of its own, so that stopping it stops the compilers that it started.
     detached: true,

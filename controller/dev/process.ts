@@ -108,11 +108,11 @@ export async function waitReady(
 }
 
 /** How long processes get to end by themselves. */
-const GRACE_MS = 5_000;
+const GRACE_MS = 3_000;
 
 /**
  * Ends every process of a state folder: those recorded and, on Linux, all that carry its mark. SIGTERM
- * first, SIGKILL to what still runs after five seconds. Returns when none is left.
+ * first, SIGKILL to what still runs after three seconds. Returns when none is left.
  */
 export async function stopDaemons(folder: string): Promise<void> {
   let left = await running(folder);
