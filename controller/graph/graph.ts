@@ -85,13 +85,13 @@ export function buildGraph(
     visiting.add(key);
     const problems: GraphProblem[] = [];
     const edges = BEHAVIOURS[object.kind]?.edges(object.spec as never) ?? [];
-    const revisions = new Map<Edge, string | undefined>();
+    const revisions = new Map<string, string | undefined>();
     for (const edge of edges) {
       const targetKey = nodeKey(edge.kind, edge.name);
       const target = byKey.get(targetKey);
       if (!target) {
         const revision = external(edge.kind, edge.name);
-        revisions.set(edge, revision);
+        revisions.set(edge.field, revision);
         if (revision === undefined) {
           problems.push({
             code: "MissingReference",
@@ -109,7 +109,7 @@ export function buildGraph(
           field: edge.field,
           message: `${key} is made from ${targetKey}, which is made from ${key}`,
         });
-      } else revisions.set(edge, node.revision);
+      } else revisions.set(edge.field, node.revision);
     }
     visiting.delete(key);
     const node: GraphNode = {
@@ -118,7 +118,7 @@ export function buildGraph(
       name: object.metadata.name,
       object,
       specDigest: specDigestOf(object),
-      revision: revisionOf(object, (edge) => revisions.get(edge)),
+      revision: revisionOf(object, (edge) => revisions.get(edge.field)),
       edges,
       problems,
     };
@@ -132,19 +132,34 @@ export function buildGraph(
   return { nodes, order: observedFirst(nodes, order) };
 }
 
-/** Moves what observes or gates others behind them where that makes no cycle: a suite after its targets. */
+/**
+ * Moves what observes or gates others behind them where that makes no cycle: a suite after its targets.
+ * Content edges come first, whatever observes whom.
+ */
 function observedFirst(nodes: ReadonlyMap<string, GraphNode>, order: readonly string[]): string[] {
-  const sorted: string[] = [];
-  const seen = new Set<string>();
-  function place(key: string, path: ReadonlySet<string>): void {
-    const node = nodes.get(key);
-    if (!node || seen.has(key) || path.has(key)) return;
-    const deeper = new Set(path).add(key);
-    for (const edge of node.edges) place(nodeKey(edge.kind, edge.name), deeper);
-    if (seen.has(key)) return;
-    seen.add(key);
-    sorted.push(key);
+  const placed = new Set<string>();
+  const waitsFor = (key: string, edge: Edge) => {
+    const target = nodeKey(edge.kind, edge.name);
+    return target !== key && nodes.has(target) && !placed.has(target);
+  };
+  const edgesOf = (key: string) => nodes.get(key)?.edges ?? [];
+  let waiting = [...order];
+  while (waiting.length > 0) {
+    const before = placed.size;
+    const left: string[] = [];
+    for (const key of waiting) {
+      if (edgesOf(key).some((edge) => waitsFor(key, edge))) left.push(key);
+      else placed.add(key);
+    }
+    waiting = left;
+    if (placed.size > before) continue;
+    // A cycle: break it at an edge that is not content, or anywhere when it is all content.
+    const free = (key: string) =>
+      !edgesOf(key).some((edge) => edge.type === "content" && waitsFor(key, edge));
+    const next = waiting.find(free) ?? waiting[0];
+    if (next === undefined) break;
+    placed.add(next);
+    waiting = waiting.filter((key) => key !== next);
   }
-  for (const key of order) place(key, new Set());
-  return sorted;
+  return [...placed];
 }

@@ -74,6 +74,8 @@ function compareNodes(
   if (!base) return { change: "added", ...revisions };
   if (!head) return { change: "removed", ...revisions };
   if (base.revision !== head.revision) return { change: "changed", ...revisions };
-  if (base.specDigest !== head.specDigest) return { change: "settings", ...revisions };
-  return undefined;
+  if (base.specDigest === head.specDigest) return undefined;
+  // Two unresolved revisions are not equal ones.
+  if (head.revision === undefined) return { change: "changed", ...revisions };
+  return { change: "settings", ...revisions };
 }
