@@ -1,14 +1,5 @@
 import { distance } from "fastest-levenshtein";
-import {
-  isMap,
-  isNode,
-  isPair,
-  isScalar,
-  LineCounter,
-  type Node,
-  parseAllDocuments,
-  type YAMLMap,
-} from "yaml";
+import { type Document, isMap, isNode, isPair, isScalar, LineCounter, type Node, type YAMLMap } from "yaml";
 import type { z } from "zod";
 import { objectName } from "../../schemas/common.ts";
 import {
@@ -20,6 +11,7 @@ import {
   kindNamed,
 } from "../../schemas/index.ts";
 import type { SourceLocation } from "../errors.ts";
+import { keyFaults, parseYaml, syntaxFaults, valueFault, type YamlFault } from "./yaml-documents.ts";
 
 /** One thing that is wrong in a repository. */
 export interface LoadError {
@@ -40,15 +32,18 @@ export interface Manifest {
 export interface ParsedFile {
   readonly manifests: readonly Manifest[];
   readonly errors: readonly LoadError[];
-  /** The file could not be read as YAML: which objects it held is unknown. */
+  /** Something in the file could not be read: which objects it held is unknown. */
   readonly unreadable: boolean;
 }
 
-const MAX_DOCUMENTS = 1000;
 /** Edits within which a group counts as a mistyped one of ours. */
 const MAX_TYPO = 4;
 /** Files that mention neither the group nor a kind are not read further. */
-const MENTIONS_US = new RegExp([GROUP, ...KINDS.map((kind) => `kind:\\s*["']?${kind.kind}\\b`)].join("|"));
+const MENTIONS_US = new RegExp(
+  [GROUP, ...KINDS.map(({ kind }) => `\\bkind["']?\\s*:\\s*["']?${kind}\\b`)].join("|"),
+);
+/** Longest piece of the author's text in a message. */
+const SHOWN = 100;
 
 /**
  * Parses one YAML file. Documents of other API groups are none of our business and left out; a file that is
@@ -60,83 +55,85 @@ export function parseManifests(file: string, text: string): ParsedFile {
   const errors: LoadError[] = [];
   const at = (offset: number, field?: string): SourceLocation => {
     const { line, col } = lines.linePos(offset);
-    return field === undefined ? { file, line, column: col } : { file, line, column: col, field };
+    return field ? { file, line, column: col, field } : { file, line, column: col };
   };
   if (!MENTIONS_US.test(text)) return { manifests, errors, unreadable: false };
-  const documents = parseAllDocuments(text, {
-    lineCounter: lines,
-    uniqueKeys: true,
-    strict: true,
-    version: "1.2",
-    merge: false,
-  });
-  if (!Array.isArray(documents)) return { manifests, errors, unreadable: false };
-  if (documents.length > MAX_DOCUMENTS) {
-    return {
-      manifests,
-      errors: [
-        {
-          location: { file },
-          message: `${documents.length} documents in one file; the limit is ${MAX_DOCUMENTS}`,
-        },
-      ],
-      unreadable: true,
-    };
+  const nul = text.indexOf("\0");
+  if (nul >= 0) {
+    const before = text.slice(0, nul).split("\n");
+    const location = { file, line: before.length, column: (before.at(-1) ?? "").length + 1 };
+    errors.push({ location, message: "has a NUL byte: it is not text" });
+    return { manifests, errors, unreadable: true };
+  }
+  const documents = parseYaml(text, lines);
+  if ("message" in documents) {
+    errors.push({ location: at(documents.offset), message: documents.message });
+    return { manifests, errors, unreadable: true };
   }
   let unreadable = false;
   for (const document of documents) {
-    if (document.errors.length > 0) {
-      unreadable = true;
-      for (const error of document.errors.slice(0, 3)) {
-        errors.push({ location: at(error.pos[0]), message: `not valid YAML: ${firstLine(error.message)}` });
-      }
-      continue;
-    }
-    let value: unknown;
-    try {
-      value = document.toJS({ maxAliasCount: 100 });
-    } catch (error) {
-      unreadable = true;
-      errors.push({
-        location: { file },
-        message: `not usable YAML: ${error instanceof Error ? error.message : String(error)}`,
-      });
-      continue;
-    }
-    const root = document.contents;
-    if (!isMap(root) || typeof value !== "object" || value === null) continue;
-    const locate = (path: readonly PropertyKey[]) => at(offsetOf(root, path), fieldPath(path));
-    const result = parseDocument(value as Record<string, unknown>, locate);
+    const result = readDocument(document, at);
     if (result === undefined) continue;
-    if ("manifest" in result) manifests.push(result.manifest);
-    else errors.push(...result.errors);
+    if ("manifest" in result) {
+      manifests.push(result.manifest);
+      continue;
+    }
+    errors.push(...result.errors);
+    // An error that belongs to no object may stand for any: what is absent may be what was meant here.
+    unreadable ||= result.errors.some((error) => error.object === undefined);
   }
   return { manifests, errors, unreadable };
 }
 
 type Locate = Manifest["locate"];
+type DocumentResult = { manifest: Manifest } | { errors: LoadError[] } | undefined;
 
-function parseDocument(
-  value: Record<string, unknown>,
-  locate: Locate,
-): { manifest: Manifest } | { errors: LoadError[] } | undefined {
+/** One document: an object, errors, or undefined when it is none of our business. */
+function readDocument(
+  document: Document.Parsed,
+  at: (offset: number, field?: string) => SourceLocation,
+): DocumentResult {
+  const syntax = syntaxFaults(document);
+  const atOffset = ({ offset, message }: YamlFault): LoadError => ({ location: at(offset), message });
+  if (syntax.length > 0) return { errors: syntax.map(atOffset) };
+  const root = document.contents;
+  if (!isMap(root) || !isOurs(root.get("apiVersion"), root.get("kind"), root.get("metadata")))
+    return undefined;
+  const keys = keyFaults(document);
+  if (keys.length > 0) return { errors: keys.map(atOffset) };
+  const locate: Locate = (path) => at(offsetOf(root, path), fieldPath(path));
+  let value: Record<string, unknown>;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch {
+    const message = "not usable YAML: an alias (*…) has no anchor (&…), or aliases multiply";
+    return { errors: [{ location: locate([]), message }] };
+  }
+  const fault = valueFault(value);
+  if (fault) {
+    const message = `not usable: ${fieldPath(fault.path) || "the document"} ${fault.message}`;
+    return { errors: [{ location: locate(fault.path), message }] };
+  }
+  return parseDocument(value, locate);
+}
+
+function parseDocument(value: Record<string, unknown>, locate: Locate): Exclude<DocumentResult, undefined> {
   const { apiVersion, kind, metadata } = value;
   const definition = typeof kind === "string" ? kindNamed(kind) : undefined;
-  const group = typeof apiVersion === "string" ? (apiVersion.split("/")[0] ?? "") : "";
-  // `kind` alone does not make it ours: another operator may have a kind of the same name. But a mistyped group
-  // must be an error: taken for a foreign object, the one that it was would be pruned.
-  if (group !== GROUP && !(definition && distance(group, GROUP) <= MAX_TYPO)) return undefined;
-  const name = isRecord(metadata) && typeof metadata.name === "string" ? metadata.name : undefined;
+  const name = isRecord(metadata) ? objectName.safeParse(metadata.name).data : undefined;
   const identity = definition && name !== undefined ? { object: `${definition.kind}/${name}` } : {};
   const fail = (path: readonly PropertyKey[], message: string) => ({
     errors: [{ location: locate(path), message, ...identity }],
   });
 
+  if (typeof apiVersion !== "string")
+    return fail(["apiVersion"], `apiVersion is missing: write ${API_VERSION}`);
   if (apiVersion !== API_VERSION)
-    return fail(["apiVersion"], `apiVersion ${String(apiVersion)} does not exist: write ${API_VERSION}`);
+    return fail(["apiVersion"], `apiVersion ${quoted(apiVersion)} does not exist: write ${API_VERSION}`);
   if (!definition) {
     const known = KINDS.filter((k) => !k.internal && k.kind !== "Repository").map((k) => k.kind);
-    return fail(["kind"], `kind ${JSON.stringify(kind)} does not exist: write one of ${known.join(", ")}`);
+    const wrong = typeof kind === "string" ? `kind ${quoted(kind)} does not exist` : "kind is missing";
+    return fail(["kind"], `${wrong}: write one of ${known.join(", ")}`);
   }
   if (definition.kind === "Repository") {
     return fail(
@@ -147,7 +144,7 @@ function parseDocument(
   if (definition.internal)
     return fail(["kind"], `${definition.kind} objects are made by the controller and cannot come from git`);
   if (!isRecord(metadata)) return fail(["metadata"], "metadata is missing: write metadata.name");
-  if (!objectName.safeParse(name).success) {
+  if (name === undefined) {
     return fail(
       ["metadata", "name"],
       "metadata.name must be 1 to 63 lower-case letters, digits, '-' or '.', starting and ending with a letter or digit",
@@ -167,21 +164,24 @@ function parseDocument(
     }
     const reserved = Object.keys(entries).find((key) => key.split("/")[0]?.endsWith(GROUP));
     if (reserved)
-      return fail(["metadata", map, reserved], `${reserved} is set by Slipway and cannot come from git`);
+      return fail(
+        ["metadata", map, reserved],
+        `${shortened(reserved)} is set by Slipway and cannot come from git`,
+      );
   }
   for (const key of Object.keys(value)) {
     if (!["apiVersion", "kind", "metadata", "spec"].includes(key)) {
       return fail(
         [key],
-        key === "status" ? "status is written by Slipway: leave it out" : `unknown field ${key}`,
+        key === "status" ? "status is written by Slipway: leave it out" : `unknown field ${shortened(key)}`,
       );
     }
   }
   for (const key of Object.keys(metadata)) {
     if (!["name", "labels", "annotations"].includes(key))
-      return fail(["metadata", key], `unknown field metadata.${key}`);
+      return fail(["metadata", key], `unknown field metadata.${shortened(key)}`);
   }
-  const parsed = definition.spec.safeParse(value.spec ?? {});
+  const parsed = definition.spec.safeParse(value.spec ?? {}, { reportInput: true });
   if (!parsed.success) {
     return {
       errors: parsed.error.issues
@@ -193,13 +193,25 @@ function parseDocument(
     apiVersion: API_VERSION,
     kind: definition.kind,
     metadata: {
-      name: name as string,
+      name,
       ...(metadata.labels ? { labels: metadata.labels as Record<string, string> } : {}),
       ...(metadata.annotations ? { annotations: metadata.annotations as Record<string, string> } : {}),
     },
     spec: parsed.data,
   };
   return { manifest: { object, definition, locate } };
+}
+
+/**
+ * `kind` alone does not make a document ours: another operator may have a kind of the same name. But a mistyped
+ * or forgotten group must be an error: taken for a foreign object, the one that it was would be pruned.
+ */
+function isOurs(apiVersion: unknown, kind: unknown, metadata: unknown): boolean {
+  const ourKind = typeof kind === "string" && kindNamed(kind) !== undefined;
+  if (typeof apiVersion !== "string") return ourKind && metadata !== undefined;
+  const [group = "", version] = apiVersion.split("/");
+  if (group === GROUP) return true;
+  return ourKind && (version === undefined || distance(group.slice(0, 64), GROUP) <= MAX_TYPO);
 }
 
 /** A zod issue in the words of someone who writes YAML. */
@@ -212,15 +224,18 @@ function describeIssue(
   switch (issue.code) {
     case "unrecognized_keys": {
       const key = issue.keys[0] ?? "";
-      return { location: locate([...path, key]), message: `unknown field ${fieldPath([...path, key])}` };
+      return {
+        location: locate([...path, key]),
+        message: `unknown field ${fieldPath([...path, shortened(key)])}`,
+      };
     }
     case "invalid_type": {
-      const missing = issue.input === undefined || /received undefined/.test(issue.message);
+      const missing = issue.input === undefined;
       return {
         location: locate(path),
         message: missing
-          ? `${field} is missing: it needs a ${issue.expected}`
-          : `${field} must be a ${issue.expected}`,
+          ? `${field} is missing: it needs ${withArticle(issue.expected)}`
+          : `${field} must be ${withArticle(issue.expected)}`,
       };
     }
     case "invalid_value":
@@ -284,4 +299,6 @@ function offsetOf(root: YAMLMap, path: readonly PropertyKey[]): number {
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
-const firstLine = (text: string) => (text.split("\n")[0] ?? text).replace(/ at line \d+, column \d+:?$/, "");
+const withArticle = (type: string) => (/^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`);
+const shortened = (text: string) => (text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text);
+const quoted = (text: string) => JSON.stringify(shortened(text));
