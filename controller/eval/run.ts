@@ -7,10 +7,11 @@ import type { ResultCache } from "../store/store.ts";
 import { Answers, type Ask, exceeded } from "./answers.ts";
 import type { SideBundle, SuiteBundle } from "./bundle.ts";
 import { formatMoney } from "./cost.ts";
-import { DEFAULT_GATE, evaluateGates, type MeasuredCase, type MeasuredTarget } from "./gates.ts";
-import { describeCase, measureCase, type Observation, SideTotals } from "./measure.ts";
-import { observe, type PreparedTarget, prepare } from "./observe.ts";
-import type { CaseRow, CriticalFailure, RunResult, SideResult, TargetResult } from "./result.ts";
+import { DEFAULT_GATE, evaluateGates } from "./gates.ts";
+import { describeCase, measureCase, type Observation } from "./measure.ts";
+import { observe } from "./observe.ts";
+import { type Pair, pairTargets, toMeasured, toTarget } from "./pairs.ts";
+import type { CriticalFailure, RunResult } from "./result.ts";
 import { forEachBounded } from "./schedule.ts";
 import { checkSuite, figureMetrics, modelsOf } from "./suite.ts";
 import { judge } from "./verdict.ts";
@@ -63,15 +64,6 @@ export async function runEvaluation(input: RunInput, deps: RunDependencies): Pro
   return run.execute();
 }
 
-interface Pair {
-  readonly name: string;
-  readonly base: PreparedTarget | undefined;
-  readonly head: PreparedTarget | undefined;
-  readonly totals: { readonly base: SideTotals; readonly head: SideTotals };
-  readonly rows: (CaseRow | undefined)[];
-  readonly measured: (MeasuredCase | undefined)[];
-}
-
 class Run {
   readonly #input: RunInput;
   readonly #deps: RunDependencies;
@@ -89,15 +81,7 @@ class Run {
     this.#input = input;
     this.#deps = deps;
     this.#startedAt = deps.now();
-    const names = new Set([...input.head.targets, ...(input.base?.targets ?? [])].map(({ name }) => name));
-    this.#pairs = [...names].map((name) => ({
-      name,
-      base: prepared(input.base, name),
-      head: prepared(input.head, name),
-      totals: { base: new SideTotals(), head: new SideTotals() },
-      rows: [],
-      measured: [],
-    }));
+    this.#pairs = pairTargets(input.base, input.head);
   }
 
   async execute(): Promise<RunResult> {
@@ -282,35 +266,4 @@ class Run {
     const text = error.hint ? `${error.message} (${error.hint})` : error.message;
     return `${text}; ${this.#done} of ${this.#total()} answers are there`;
   }
-}
-
-function prepared(side: SideBundle | undefined, name: string): PreparedTarget | undefined {
-  const target = side?.targets.find((candidate) => candidate.name === name);
-  return target && prepare(target);
-}
-
-function toMeasured({ name, base, head, measured }: Pair): MeasuredTarget {
-  return {
-    name,
-    hasBase: base !== undefined,
-    hasHead: head !== undefined,
-    cases: measured.filter((row) => row !== undefined),
-  };
-}
-
-function toTarget({ name, base, head, totals }: Pair): TargetResult {
-  return {
-    name,
-    ...(base && { base: toSide(base, totals.base) }),
-    ...(head && { head: toSide(head, totals.head) }),
-  };
-}
-
-function toSide({ target }: PreparedTarget, totals: SideTotals): SideResult {
-  const { prompt, model } = target;
-  return {
-    prompt: { name: prompt.name, revision: prompt.revision },
-    model: { name: model.name, revision: model.revision },
-    ...totals.result(),
-  };
 }

@@ -50,7 +50,6 @@ describe("callModel", () => {
         seed: 7,
         frequency_penalty: 1,
         presence_penalty: -1,
-        stream: false,
         response_format: { type: "json_schema", json_schema: { name: "answer", schema: { type: "string" } } },
       },
     ]);
@@ -183,12 +182,12 @@ describe("keys", () => {
     expect(JSON.stringify([error, String(error), (error as Error).stack])).not.toContain("very-secret");
   });
 
-  test("nothing from the environment is sent", async () => {
+  test.each([true, false])("nothing from the environment is sent (stream: %s)", async (stream) => {
     vi.stubEnv("OPENAI_API_KEY", "sk-from-the-environment");
     vi.stubEnv("OPENAI_ORG_ID", "org-from-the-environment");
     vi.stubEnv("OPENAI_CUSTOM_HEADERS", "x-leak: yes");
     await using at = await start();
-    await callModel({ endpoint: at.endpoint, request });
+    await callModel({ endpoint: at.endpoint, request: { ...request, stream } });
     expect(Object.keys(at.server.headers[0]!).sort()).toEqual([
       "accept",
       "connection",

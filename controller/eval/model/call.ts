@@ -3,7 +3,7 @@ import type { ChatCompletionCreateParams, ChatCompletionMessageParam } from "ope
 import { z } from "zod";
 import { deadline } from "../../kube/deadline.ts";
 import { errorOfConnection } from "./classify.ts";
-import { sendModelRequest } from "./http.ts";
+import { type Access, sendModelRequest } from "./http.ts";
 import {
   type ModelAnswer,
   type ModelEndpoint,
@@ -55,11 +55,11 @@ export async function callModel({
   signal?.throwIfAborted();
   using limit = deadline(endpoint.timeoutMs, signal);
   const started = performance.now();
-  const client = clientFor(endpoint, request.stream === true, allowedHosts, limit.signal);
+  const access = { apiKey: endpoint.apiKey, allowedHosts };
   try {
     const answer = request.stream
-      ? await streamed(client, paramsOf(endpoint, request), started)
-      : await whole(client, paramsOf(endpoint, request));
+      ? await streamed(endpoint, request, access, limit.signal, started)
+      : await whole(endpoint, request, access, limit.signal);
     return { ...answer, latencyMs: since(started) };
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
@@ -72,42 +72,17 @@ export async function callModel({
   }
 }
 
-/** The SDK writes requests and reads streams; connections, keys and limits are ours. */
-function clientFor(
-  endpoint: ModelEndpoint,
-  stream: boolean,
-  allowedHosts: readonly string[] | undefined,
-  signal: AbortSignal,
-): OpenAI {
-  return new OpenAI({
-    baseURL: endpoint.baseURL.replace(/\/+$/, ""),
-    // Written by `sendModelRequest` alone, like every other header: the SDK also reads some from the environment.
-    apiKey: "unused",
-    organization: null,
-    project: null,
-    maxRetries: 0,
-    logLevel: "off",
-    timeout: endpoint.timeoutMs + 60_000,
-    fetch: async (url, init) => {
-      const body = typeof init?.body === "string" ? init.body : "";
-      const answer = await sendModelRequest(
-        { url: String(url), method: "POST", body, stream, signal },
-        { apiKey: endpoint.apiKey, allowedHosts },
-      );
-      const type = stream ? "text/event-stream" : "application/json";
-      return new Response(typeof answer.body === "string" ? answer.body : ReadableStream.from(answer.body), {
-        status: answer.status,
-        headers: { "content-type": type },
-      });
-    },
-  });
-}
-
+/** One JSON document needs no more than a parse: at hundreds of answers a second the SDK's share would show. */
 async function whole(
-  client: OpenAI,
-  params: ChatCompletionCreateParams,
+  endpoint: ModelEndpoint,
+  request: ModelRequest,
+  access: Access,
+  signal: AbortSignal,
 ): Promise<Omit<ModelAnswer, "latencyMs">> {
-  const parsed = completion.safeParse(await client.chat.completions.create({ ...params, stream: false }));
+  const url = `${baseOf(endpoint)}/chat/completions`;
+  const body = JSON.stringify(paramsOf(endpoint, request));
+  const answer = await sendModelRequest({ url, method: "POST", body, signal }, access);
+  const parsed = completion.safeParse(JSON.parse(String(answer.body)));
   if (!parsed.success) throw garbage(parsed.error);
   const [choice] = parsed.data.choices;
   return {
@@ -118,16 +93,18 @@ async function whole(
 }
 
 async function streamed(
-  client: OpenAI,
-  params: ChatCompletionCreateParams,
+  endpoint: ModelEndpoint,
+  request: ModelRequest,
+  access: Access,
+  signal: AbortSignal,
   started: number,
 ): Promise<Omit<ModelAnswer, "latencyMs">> {
   let text = "";
   let finishReason: string | undefined;
   let first: number | undefined;
   let usage: z.infer<typeof usageShape> | null | undefined;
-  const stream = await client.chat.completions.create({
-    ...params,
+  const stream = await clientFor(endpoint, access, signal).chat.completions.create({
+    ...paramsOf(endpoint, request),
     stream: true,
     stream_options: { include_usage: true },
   });
@@ -146,6 +123,35 @@ async function streamed(
     throw new ModelError("ModelUnavailable", "the stream ended before the answer did", { retryable: true });
   }
   return { text, finishReason, ...usageOf(usage), ...(first !== undefined && { timeToFirstTokenMs: first }) };
+}
+
+/** The SDK reads streams; connections, keys and limits are ours. */
+function clientFor(endpoint: ModelEndpoint, access: Access, signal: AbortSignal): OpenAI {
+  return new OpenAI({
+    baseURL: baseOf(endpoint),
+    // Written by `sendModelRequest` alone, like every other header: the SDK also reads some from the environment.
+    apiKey: "unused",
+    organization: null,
+    project: null,
+    maxRetries: 0,
+    logLevel: "off",
+    timeout: endpoint.timeoutMs + 60_000,
+    fetch: async (url, init) => {
+      const body = typeof init?.body === "string" ? init.body : "";
+      const answer = await sendModelRequest(
+        { url: String(url), method: "POST", body, stream: true, signal },
+        access,
+      );
+      return new Response(typeof answer.body === "string" ? answer.body : ReadableStream.from(answer.body), {
+        status: answer.status,
+        headers: { "content-type": "text/event-stream" },
+      });
+    },
+  });
+}
+
+function baseOf({ baseURL }: ModelEndpoint): string {
+  return baseURL.replace(/\/+$/, "");
 }
 
 function paramsOf(
