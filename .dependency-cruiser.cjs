@@ -1,23 +1,52 @@
 /**
- * The layers of docs/architecture.md: an import may only point to the left.
- *   schemas < graph < kube < runtime < gitops, eval < kinds, pr < cli, dev, main
+ * The layers of docs/contributing.md: an import may only point to the left.
+ *   schemas < graph < store, kube < runtime < eval < gitops < kinds, pr < cli, dev, main
  * and what is pure (decisions, plans, reports, statistics) imports nothing that does I/O.
  */
 const layers = [
   ["schemas", []],
   ["controller/graph", ["schemas"]],
   ["controller/kube", ["schemas", "controller/graph"]],
-  ["controller/runtime", ["schemas", "controller/graph", "controller/kube"]],
-  ["controller/gitops", ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store"]],
+  ["controller/runtime", ["schemas", "controller/graph", "controller/kube", "controller/store"]],
+  [
+    "controller/gitops",
+    [
+      "schemas",
+      "controller/graph",
+      "controller/kube",
+      "controller/runtime",
+      "controller/store",
+      "controller/eval",
+    ],
+  ],
   ["controller/store", ["schemas", "controller/graph"]],
-  ["controller/eval", ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store"]],
+  [
+    "controller/eval",
+    ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store"],
+  ],
   [
     "controller/kinds",
-    ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store", "controller/gitops", "controller/eval"],
+    [
+      "schemas",
+      "controller/graph",
+      "controller/kube",
+      "controller/runtime",
+      "controller/store",
+      "controller/gitops",
+      "controller/eval",
+    ],
   ],
   [
     "controller/pr",
-    ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store", "controller/gitops", "controller/eval"],
+    [
+      "schemas",
+      "controller/graph",
+      "controller/kube",
+      "controller/runtime",
+      "controller/store",
+      "controller/gitops",
+      "controller/eval",
+    ],
   ],
   ["controller/dev", ["controller/kube", "schemas"]],
 ];
@@ -44,7 +73,12 @@ module.exports = {
       from: { path: pure, pathNot: "\\.test\\.ts$" },
       to: { path: io },
     },
-    { name: "no cycles", severity: "error", from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } } },
+    {
+      name: "no cycles",
+      severity: "error",
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
+    },
     {
       name: "product never imports tests",
       severity: "error",

@@ -84,6 +84,7 @@ export class GitMirror {
   }
 
   #git(signal?: AbortSignal): SimpleGit {
+    const environment = this.#environment();
     return simpleGit({
       // By default an exit code counts only with text on stderr: a git that was killed would have succeeded.
       errors: (error, { exitCode, stdErr }) =>
@@ -99,7 +100,8 @@ export class GitMirror {
         allowUnsafeConfigPaths: true,
         allowUnsafeProtocolOverride: true,
       },
-    }).env(this.#environment());
+      allowEnvironment: Object.keys(environment),
+    }).env(environment);
   }
 
   /**

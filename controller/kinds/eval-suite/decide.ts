@@ -33,8 +33,8 @@ export interface ObservedSuite {
   readonly prompts: ReadonlyMap<string, PromptTemplate>;
   readonly models: ReadonlyMap<string, ModelDeployment>;
   readonly bundle: EffectOutcome | undefined;
-  /** The run that `runName` names, if it exists. */
-  run(name: string): EvalRun | undefined;
+  /** The runs that this suite owns. */
+  readonly runs: readonly EvalRun[];
 }
 
 /** What a dependency has to be before a suite can run on it. */
@@ -114,9 +114,8 @@ export function decide(observed: ObservedSuite): Decision<EvalSuiteStatus> {
   const kept = pick(before);
   const prepared = bundleInput(suite, observed.prompts, observed.models);
   if ("missing" in prepared) {
-    const run = before.lastRun === undefined ? undefined : observed.run(before.lastRun);
     return {
-      children: run ? [asChild(run)] : [],
+      children: observed.runs.map(asChild),
       effects: [],
       status: {
         ...kept,
@@ -136,12 +135,15 @@ export function decide(observed: ObservedSuite): Decision<EvalSuiteStatus> {
   };
   if (bundle?.state === "Failed" && !bundle.error?.retryable) {
     const { code, message } = bundle.error ?? { code: "BundleFailed", message: "unknown error" };
-    return { children: [], effects: [request], status: { ...identity, conditions: stalled(code, message) } };
+    return {
+      children: observed.runs.map(asChild),
+      effects: [request],
+      status: { ...identity, conditions: stalled(code, message) },
+    };
   }
   if (bundle?.state !== "Succeeded") {
-    const run = before.lastRun === undefined ? undefined : observed.run(before.lastRun);
     return {
-      children: run ? [asChild(run)] : [],
+      children: observed.runs.map(asChild),
       effects: [request],
       status: {
         ...identity,
@@ -151,7 +153,7 @@ export function decide(observed: ObservedSuite): Decision<EvalSuiteStatus> {
   }
   const output = bundle.output as unknown as BundleOutput;
   const name = runName(suite.metadata.name, output);
-  const run = observed.run(name);
+  const run = observed.runs.find(({ metadata }) => metadata.name === name);
   return {
     children: [runFor(suite, name, input.suite.revision, output)],
     effects: [request],
@@ -194,7 +196,7 @@ function runFor(suite: EvalSuite, name: string, revision: string, output: Bundle
   };
 }
 
-/** A run of before, kept while the next one cannot start yet. */
+/** A run that is there already, kept until it is known which one is wanted: it may be running. */
 function asChild(run: EvalRun): KubeObject {
   const { name, namespace, labels } = run.metadata;
   const repository = labels?.[LABEL_REPOSITORY];

@@ -7,6 +7,7 @@ import type { BundledModel, SideBundle, SuiteBundle } from "../../eval/bundle.ts
 import { loadCases } from "../../eval/cases.ts";
 import { sideRevisionOf } from "../../eval/side.ts";
 import { canonicalJson, digestOf, type Json } from "../../graph/canonical.ts";
+import { isOwnedBy } from "../../kube/apply.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import type { Kind, ObjectRef, View } from "../../runtime/kind.ts";
 import type { BlobStore } from "../../store/store.ts";
@@ -36,7 +37,9 @@ function observe(object: KubeObject, view: View): ObservedSuite {
     prompts,
     models,
     bundle: "input" in prepared ? view.effect(ref, "bundle", digestOf(prepared.input)) : undefined,
-    run: (run) => view.get<KubeObject & EvalRun>(EVAL_RUN, namespace, run),
+    runs: view
+      .list<KubeObject & EvalRun>(EVAL_RUN, namespace)
+      .filter((run) => isOwnedBy(run, object.metadata.uid ?? "")),
   };
 }
 
