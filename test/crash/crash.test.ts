@@ -1,0 +1,78 @@
+import { afterAll, describe, expect, it } from "vitest";
+import { doubledWrites } from "./forge-writes.ts";
+import { describePoint, type KillPoint } from "./kill-switch.ts";
+import { killPoints, sample, seedOf, tableOf } from "./plan.ts";
+import { NotReached, type Outcome, runScenario } from "./scenario.ts";
+import { CONCURRENCY } from "./story.ts";
+import { createWorld } from "./world.ts";
+
+/*
+ * The sites are not a list that somebody keeps: they are what an undisturbed run writes, so a new write is killed as
+ * soon as it exists. That is why the run comes before the tests are named.
+ */
+const world = await createWorld();
+const calm = await runScenario(world);
+const all = killPoints(calm.sites);
+const seed = seedOf(process.env);
+const everything = process.env.SLIPWAY_CRASH_ALL === "1";
+const points = everything ? all : sample(all, 4, seed);
+const which = everything ? "all" : `${points.length} with SLIPWAY_CRASH_SEED=${seed}`;
+console.log(`${calm.sites.size} sites, ${all.length} kills, ${which}:\n${tableOf(calm.sites, points)}`);
+
+afterAll(() => world[Symbol.asyncDispose]());
+
+describe("undisturbed", () => {
+  it("writes each thing once and asks each question once", () => {
+    expect(calm.kills).toBe(0);
+    expect(doubledWrites(calm.forgeWrites)).toEqual([]);
+    expect([...calm.comments.values()]).toEqual([1]);
+    expect(calm.modelCalls).toBeGreaterThan(0);
+    expect(calm.repeatedCalls).toBe(0);
+  });
+
+  it("passes the API server, the forge, the intent log, the cache and the blobs", () => {
+    const sites = [...calm.sites.keys()];
+    for (const expected of [
+      "api apply PromptTemplate",
+      "api apply EvalRun",
+      "api delete EvalRun",
+      "api patch Repository/status",
+      "forge create comment",
+      "forge update comment",
+      "forge set status",
+      "store intent/begin/EvalRun.evaluate",
+      "store intent/finish/EvalRun.evaluate",
+      "store result/generation",
+      "store blob/put",
+    ]) {
+      expect(sites).toContain(expected);
+    }
+  });
+});
+
+describe("killed", () => {
+  it.each(points.map((point) => [describePoint(point), point] as const))(
+    "%s",
+    async (_, point) => {
+      const outcome = await crash(point);
+      expect(outcome.kills).toBe(1);
+      expect(outcome.endState).toEqual(calm.endState);
+      expect([...outcome.comments.values()]).toEqual([1]);
+      expect(doubledWrites(outcome.forgeWrites)).toEqual([]);
+      expect(outcome.repeatedCalls).toBeLessThanOrEqual(CONCURRENCY);
+    },
+    300_000,
+  );
+});
+
+/** How many writes a site has depends on timing: where the last of the undisturbed run is not reached, this run's is. */
+async function crash(point: KillPoint): Promise<Outcome> {
+  for (let next = point, tries = 1; ; tries++) {
+    try {
+      return await runScenario(world, next);
+    } catch (error) {
+      if (!(error instanceof NotReached) || error.reached === 0 || tries === 3) throw error;
+      next = { ...next, nth: error.reached };
+    }
+  }
+}

@@ -1,0 +1,39 @@
+/** `before`: the write never happens. `after`: it has happened, and its answer is never seen. */
+export type Phase = "before" | "after";
+
+export interface KillPoint {
+  readonly site: string;
+  /** The how-many-eth write at this site, from 1. */
+  readonly nth: number;
+  readonly phase: Phase;
+}
+
+/** `api apply EvalRun#1:before`: for titles, and for the environment of the controller under test. */
+export const describePoint = ({ site, nth, phase }: KillPoint): string => `${site}#${nth}:${phase}`;
+
+export function parsePoint(text: string): KillPoint {
+  const match = /^(.+)#(\d+):(before|after)$/.exec(text);
+  if (!match)
+    throw new Error(`${JSON.stringify(text)} is no kill point: write SITE#N:before or SITE#N:after`);
+  return { site: match[1] ?? "", nth: Number(match[2]), phase: match[3] as Phase };
+}
+
+/** Counts writes by site, and says when the one to die at has come; once. */
+export class KillSwitch {
+  readonly counts = new Map<string, number>();
+  #armed: KillPoint | undefined;
+
+  constructor(point?: KillPoint) {
+    this.#armed = point;
+  }
+
+  /** A write is about to happen. @returns the phase in which to die, of this write */
+  enter(site: string): Phase | undefined {
+    const nth = (this.counts.get(site) ?? 0) + 1;
+    this.counts.set(site, nth);
+    const point = this.#armed;
+    if (point?.site !== site || point.nth !== nth) return undefined;
+    this.#armed = undefined;
+    return point.phase;
+  }
+}
