@@ -3,7 +3,16 @@ import { type Logger, pino } from "pino";
 export type { Logger } from "pino";
 
 /** Keys whose values never reach a log line, wherever they appear up to three levels deep. */
-const SECRET_KEYS = ["authorization", "Authorization", "token", "apiKey", "password", "secret", "cookie", "key"];
+const SECRET_KEYS = [
+  "authorization",
+  "Authorization",
+  "token",
+  "apiKey",
+  "password",
+  "secret",
+  "cookie",
+  "privateKey",
+];
 
 /**
  * The program's logger: JSON lines on stderr, secrets removed by key.

@@ -8,6 +8,7 @@ import {
   startCluster,
   stopCluster,
 } from "../dev/cluster.ts";
+import { stopCompanions } from "../dev/companions.ts";
 import { findForge, listForges, startGitea, stopForge } from "../dev/forge.ts";
 import { createProgress, type Report, silent } from "../dev/progress.ts";
 import { SlipwayError } from "../errors.ts";
@@ -91,6 +92,7 @@ async function up(options: UpOptions): Promise<void> {
 
 async function down({ name }: NameOption): Promise<void> {
   const removed = await withProgress(async (report, signal) => {
+    await stopCompanions({ name, report, signal });
     const forge = await stopForge({ name, report, signal });
     const cluster = await stopCluster({ name, report, signal });
     return [cluster && `cluster "${name}" removed`, forge && `forge "${name}" removed`].filter(

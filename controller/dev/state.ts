@@ -7,7 +7,7 @@ import { stopDaemons } from "./process.ts";
 import type { Report } from "./progress.ts";
 
 /** What is kept running for a user, each in a folder of its own: `<state root>/<kind>/<name>`. */
-export type InstanceKind = "clusters" | "forges";
+export type InstanceKind = "clusters" | "forges" | "demos";
 
 export interface InstanceOptions {
   readonly name: string;

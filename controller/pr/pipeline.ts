@@ -273,28 +273,26 @@ export class PullRequestReconciler {
     const context = statusContext(repository);
     const status = { state: verdict.state, context, description: verdict.summary };
     const statusText = canonicalJson(status);
-    if (told?.headSha !== pull.headSha || told.status !== statusText) {
-      // After a restart nothing is remembered: what the forge has already is not written again.
-      const current = await forge.getCommitStatus(pull.headSha, context, signal);
-      if (current?.state !== status.state || !sameText(current.description, status.description)) {
-        await forge.setCommitStatus(pull.headSha, status, signal);
-      }
-    }
-    const comment = renderReport({
-      repository,
-      pull,
-      assessment,
-      plan,
-      runs,
-      verdict,
-      limit: forge.maxCommentLength - 200,
-    });
     const marker = `<!-- slipway:report:${repository.metadata.namespace}/${repository.metadata.name} -->`;
+    const limit = forge.maxCommentLength - 200;
+    const comment = renderReport({ repository, pull, assessment, plan, runs, verdict, limit });
     const silent =
       !verdict.report &&
       (told?.comment ?? (await hasComment(forge, pull.number, marker, signal))) === undefined;
-    if (!silent && told?.comment !== comment)
-      await upsertStickyComment(forge, pull.number, marker, comment, signal);
+    const tellStatus = async () => {
+      if (told?.headSha === pull.headSha && told.status === statusText) return;
+      // After a restart nothing is remembered: what the forge has already is not written again.
+      const current = await forge.getCommitStatus(pull.headSha, context, signal);
+      if (current?.state === status.state && sameText(current.description, status.description)) return;
+      await forge.setCommitStatus(pull.headSha, status, signal);
+    };
+    const tellComment = async () => {
+      if (!silent && told?.comment !== comment)
+        await upsertStickyComment(forge, pull.number, marker, comment, signal);
+    };
+    // A final status may let the pull request be merged: what it is based on stands there by then.
+    for (const tell of verdict.state === "pending" ? [tellStatus, tellComment] : [tellComment, tellStatus])
+      await tell();
     this.#told.set(id, { headSha: pull.headSha, status: statusText, comment: silent ? undefined : comment });
     if (verdict.state !== "pending" && told?.status !== statusText) {
       this.#deps.recorder.record(repository as unknown as KubeObject, {

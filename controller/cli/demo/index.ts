@@ -7,11 +7,14 @@ import pc from "picocolors";
 import type { CustomResource } from "../../../schemas/kind.ts";
 import { controlPlaneBinaries } from "../../dev/binaries.ts";
 import { type Cluster, startCluster, stopCluster } from "../../dev/cluster.ts";
-import { startGitea } from "../../dev/forge.ts";
-import { startModelServer } from "../../dev/model/index.ts";
-import { privateFolder, stateRoot } from "../../dev/paths.ts";
+import { startCompanion, stopCompanions } from "../../dev/companions.ts";
+import { startGitea, stopForge } from "../../dev/forge.ts";
+import { WEIGHTS } from "../../dev/model/pins.ts";
+import { ensureRuntime } from "../../dev/model/runtime.ts";
+import { ensureWeights } from "../../dev/model/weights.ts";
 import { silent } from "../../dev/progress.ts";
-import { SlipwayError } from "../../errors.ts";
+import { instanceFolder } from "../../dev/state.ts";
+import { describeError, SlipwayError } from "../../errors.ts";
 import { resourceTypeOf } from "../../gitops/apply.ts";
 import { install, installObjects } from "../../install/objects.ts";
 import { KubeClient } from "../../kube/client.ts";
@@ -19,7 +22,6 @@ import { type KubeObject, Secret } from "../../kube/resources.ts";
 import { statusContext } from "../../pr/decide.ts";
 import type { CommitStatus, Forge, PullRequest } from "../../pr/forge/forge.ts";
 import { GiteaForge } from "../../pr/forge/gitea.ts";
-import { ControllerProcess } from "./controller-process.ts";
 import { createRepository, createWebhook, type GiteaServer, WorkingCopy } from "./gitea.ts";
 import { demoObjects } from "./objects.ts";
 import { createScreen, type Screen } from "./screen.ts";
@@ -52,9 +54,11 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   try {
     await play(screen, options, cleanups, started);
   } finally {
-    if (!options.keep) {
+    if (!options.keep || options.signal.aborted) {
       for (const cleanup of cleanups.reverse()) {
-        await cleanup().catch((error: unknown) => screen.line(pc.yellow(`cleaning up: ${String(error)}`)));
+        await cleanup().catch((error: unknown) =>
+          screen.line(pc.yellow(`cleaning up: ${describeError(error)}`)),
+        );
       }
     }
   }
@@ -68,45 +72,40 @@ async function play(
 ): Promise<void> {
   const { signal } = options;
   const name = options.keep ? "demo" : `demo-${process.pid}`;
-  const folder = await privateFolder(join(stateRoot(), "demo", name));
-  cleanups.push(async () => {
-    const { rm } = await import("node:fs/promises");
-    await rm(folder, { recursive: true, force: true });
-  });
+  const folder = await instanceFolder("demos", name);
+  const slipway: [string, ...string[]] = [process.execPath, process.argv[1] ?? "slipway"];
 
   const cluster = await screen.step("Kubernetes API server", async (report) => {
     cleanups.push(() => stopCluster({ name, report: silent }).then(() => {}));
     return startCluster({ name, report, signal });
   });
   const gitea = await screen.step("Gitea, a git forge", async (report) => {
-    const server = await startGitea({ name, report, signal });
-    cleanups.push(() => server.stop());
-    return server;
+    cleanups.push(() => stopForge({ name, report: silent }).then(() => {}));
+    return startGitea({ name, report, signal });
   });
-  const model = await screen.step("SmolLM2-135M behind an OpenAI-compatible endpoint", async (report) => {
-    const server = await startModelServer({ report, signal });
-    cleanups.push(() => server.stop());
-    return server;
+  const model = await screen.step(`${WEIGHTS.model} behind an OpenAI-compatible endpoint`, async (report) => {
+    cleanups.push(() => stopCompanions({ name, report: silent }));
+    // Fetched here, where progress can be shown.
+    await ensureRuntime({ report, signal });
+    await ensureWeights({ report, signal });
+    const args = (port: number) => ["dev", "model", "--port", String(port)];
+    const command = { name: "model", command: slipway, args, readyPath: "/health" } as const;
+    const { url } = await startCompanion({ folder, ...command, report, signal });
+    return { url: `${url}/v1`, model: WEIGHTS.model };
   });
 
   const client = KubeClient.fromKubeconfig({ path: cluster.kubeconfigPath });
-  cleanups.push(() => client.close());
   const controller = await screen.step("CRDs, rights, a tenant, and the controller", async (report) => {
     report("installing");
-    await install(
-      client,
-      await installObjects({ user: CONTROLLER_USER, tenants: [`${NAMESPACE}/${ACCOUNT}`] }),
-      signal,
-    );
+    const tenants = [`${NAMESPACE}/${ACCOUNT}`];
+    await install(client, await installObjects({ user: CONTROLLER_USER, tenants }), signal);
     report("starting the controller");
-    const process = await ControllerProcess.start({
-      kubeconfig: cluster.controllerKubeconfigPath,
-      stateDir: join(folder, "controller"),
-      logFile: join(folder, "controller.log"),
-      signal,
-    });
-    cleanups.push(() => process.stop());
-    return process;
+    const args = (port: number) => [
+      ...["controller", "--kubeconfig", cluster.controllerKubeconfigPath],
+      ...["--state-dir", join(folder, "state"), "--port", String(port)],
+    ];
+    const command = { name: "controller", command: slipway, args, readyPath: "/readyz" } as const;
+    return startCompanion({ folder, ...command, report, signal });
   });
 
   const server: GiteaServer = {
@@ -167,12 +166,12 @@ async function play(
   screen.line(
     `  forge          ${server.url} (user ${server.user}${options.keep || !options.once ? `, password ${server.password}` : ""})`,
   );
-  screen.line(`  controller     ${controller.url}/metrics, log ${join(folder, "controller.log")}`);
+  screen.line(`  controller     ${controller.url}/metrics, log ${controller.logFile}`);
   screen.line(`  kubectl        export KUBECONFIG=${cluster.kubeconfigPath}`);
-  if (options.once) return;
-  if (options.keep) {
-    screen.line("Left running until you press Ctrl-C; the cluster and the forge stay after that.");
-  } else screen.line("Running until you press Ctrl-C.");
+  await client.close();
+  if (options.keep) screen.line(`  Everything is left running: slipway dev down --name ${name} removes it.`);
+  if (options.once || options.keep) return;
+  screen.line("  Running until you press Ctrl-C.");
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
