@@ -1,19 +1,12 @@
-import type { EvalRun } from "../../schemas/eval-run.ts";
-import type { Repository } from "../../schemas/repository.ts";
-import type { RunResult } from "../eval/result.ts";
 import type { LoadError } from "../gitops/manifest.ts";
 import type { Assessment } from "./assess.ts";
+import { oneLine } from "./escape.ts";
 import type { CommitState } from "./forge/forge.ts";
-import type { NotEvaluated, PlannedRun } from "./plan.ts";
+import { count } from "./format.ts";
+import type { NotEvaluated } from "./plan.ts";
+import { listed, type RunState, type Standing, standingOf, statements, suitesOf } from "./standing.ts";
 
-/** A planned run and how far it is. */
-export interface RunState {
-  readonly planned: PlannedRun;
-  readonly name: string;
-  readonly run: EvalRun | undefined;
-  /** The whole result, once there is one. */
-  readonly result: RunResult | undefined;
-}
+export type { RunState } from "./standing.ts";
 
 export interface ObservedPullRequest {
   readonly assessment: Assessment;
@@ -22,10 +15,26 @@ export interface ObservedPullRequest {
   readonly onNotEvaluated: "Pass" | "Fail";
 }
 
+/** Why the commit status is as it is. */
+export type VerdictReason =
+  | "Conflict"
+  | "InvalidManifests"
+  | "NothingChanges"
+  | "SettingsOnly"
+  | "NotCovered"
+  | "Failed"
+  | "Running"
+  | "Error"
+  | "AwaitingApproval"
+  | "NotEvaluated"
+  | "Inconclusive"
+  | "Passed";
+
 /** What the pull request comes to. */
 export interface PullRequestVerdict {
   readonly state: CommitState;
-  /** One line for the commit status. */
+  readonly reason: VerdictReason;
+  /** One line for the commit status; the important part stands within GitHub's 140 characters. */
   readonly summary: string;
   /** False where there is nothing to say: the change touches nothing. */
   readonly report: boolean;
@@ -35,59 +44,86 @@ export interface PullRequestVerdict {
 
 /** Errors of the merge result that the base branch does not have already. */
 export function newErrors({ base, head }: Assessment): LoadError[] {
-  const known = new Set(base.errors.map(textOf));
-  return (head?.errors ?? []).filter((error) => !known.has(textOf(error)));
+  return notIn(base.errors, head?.errors ?? []);
+}
+
+/** Findings of the merge result that the base branch does not have already. */
+export function newWarnings({ base, head }: Assessment): LoadError[] {
+  return notIn(base.warnings, head?.warnings ?? []);
+}
+
+/** Lines move, so a finding is known by its file, field and words. */
+function notIn(known: readonly LoadError[], found: readonly LoadError[]): LoadError[] {
+  const texts = new Set(known.map(textOf));
+  return found.filter((finding) => !texts.has(textOf(finding)));
 }
 
 const textOf = (error: LoadError) =>
   `${error.location.file}\0${error.location.field ?? ""}\0${error.message}`;
 
-/** The commit status and whether to comment. Never leaves a required check hanging without a reason. */
+/**
+ * The commit status and whether to comment. Only gating suites decide it; it is pending only while one of them runs
+ * or waits for a person, and then says so.
+ */
 export function verdictOf(observed: ObservedPullRequest): PullRequestVerdict {
-  const { assessment, runs, notEvaluated } = observed;
-  const faults = newErrors(assessment);
-  const verdict = (state: CommitState, summary: string, report = true): PullRequestVerdict => ({
+  const faults = newErrors(observed.assessment);
+  const [state, reason, summary] = decide(observed, faults);
+  return {
     state,
-    summary,
-    report,
+    reason,
+    summary: oneLine(summary, 250),
+    report: reason !== "NothingChanges",
     newErrors: faults,
-  });
-  if (assessment.conflicts.length > 0)
-    return verdict("failure", `conflicts with the base branch in ${assessment.conflicts[0]}`);
-  if (faults.length > 0) return verdict("failure", `${count(faults.length, "error")} in the manifests`);
-  const { impact } = assessment;
+  };
+}
+
+type Decided = readonly [state: CommitState, reason: VerdictReason, summary: string];
+
+function decide(observed: ObservedPullRequest, faults: readonly LoadError[]): Decided {
+  const { assessment, onNotEvaluated } = observed;
+  const { conflicts, impact } = assessment;
+  if (conflicts.length > 0)
+    return ["failure", "Conflict", `conflicts with the base branch in ${listed(conflicts, 1)}`];
+  if (faults.length > 0)
+    return ["failure", "InvalidManifests", `${count(faults.length, "new error")} in the manifests`];
   if (!impact || impact.changes.length === 0)
-    return verdict("success", "nothing that Slipway manages changes", false);
-  const running = runs.filter((state) => state.run?.status?.verdict === undefined);
-  if (running.length > 0)
-    return verdict("pending", `evaluating ${running.map((state) => state.planned.suite).join(", ")}`);
-  const deciding = runs.filter((state) => state.planned.gating);
-  const named = (wanted: string) =>
-    deciding.filter((s) => s.run?.status?.verdict === wanted).map((s) => s.planned.suite);
-  const failed = named("Fail");
-  if (failed.length > 0) return verdict("failure", `${failed.join(", ")}: ${failureOf(deciding)}`);
-  const errored = named("Error");
-  if (errored.length > 0) return verdict("error", `${errored.join(", ")} could not be evaluated`);
-  const inconclusive = named("Inconclusive");
-  if (inconclusive.length > 0) return verdict("failure", `${inconclusive.join(", ")}: the cases cannot tell`);
-  if (notEvaluated.length > 0) {
-    const text = `${count(notEvaluated.length, "suite")} not evaluated: ${notEvaluated[0]?.reason}`;
-    return verdict(observed.onNotEvaluated === "Fail" ? "failure" : "success", text);
+    return ["success", "NothingChanges", "nothing that Slipway manages changes"];
+  if (impact.changes.every(({ change }) => change === "settings"))
+    return ["success", "SettingsOnly", "only settings change: answers stay the same"];
+
+  const runs = observed.runs.filter(({ planned }) => planned.gating);
+  const standing = (wanted: Standing) => runs.filter((state) => standingOf(state) === wanted);
+  const failed = standing("Failed");
+  if (failed.length > 0) return ["failure", "Failed", statements(failed)];
+  const running = standing("Running");
+  if (running.length > 0) return ["pending", "Running", `evaluating ${suitesOf(running)}`];
+  const errors = standing("Error");
+  if (errors.length > 0) return ["error", "Error", statements(errors)];
+
+  // A target that is removed leaves nothing to evaluate; everything else is a question without an answer.
+  const open = observed.notEvaluated.filter(({ gating, reason }) => gating && reason !== "Removed");
+  const unapproved = open.filter(({ reason }) => reason === "Fork");
+  if (unapproved.length > 0)
+    return [
+      "pending",
+      "AwaitingApproval",
+      "a fork: someone with write access must allow it, see the comment",
+    ];
+  const fails = onNotEvaluated === "Fail" && open.length > 0;
+  if (fails || (observed.runs.length === 0 && observed.notEvaluated.length > 0)) {
+    const list = open.length > 0 ? open : observed.notEvaluated;
+    const more = list.length > 1 ? ` and ${list.length - 1} more` : "";
+    const summary = `${list[0]?.suite} was not evaluated (${list[0]?.reason})${more}`;
+    return [fails ? "failure" : "success", "NotEvaluated", summary];
   }
-  if (runs.length === 0) return verdict("success", "no suite reaches what changes");
-  return verdict("success", `${runs.map((state) => state.planned.suite).join(", ")} passed`);
+  const left = open.length > 0 ? `; not evaluated: ${listed(open.map(({ suite }) => suite))}` : "";
+  const inconclusive = standing("Inconclusive");
+  if (inconclusive.length > 0) return ["success", "Inconclusive", statements(inconclusive) + left];
+  if (runs.length > 0) return ["success", "Passed", statements(runs) + left];
+  if (observed.runs.length > 0) return ["success", "NotCovered", "only advisory suites reach what changes"];
+  return ["success", "NotCovered", "no suite reaches what changes"];
 }
-
-function failureOf(runs: readonly RunState[]): string {
-  const gates = runs.flatMap((state) => state.run?.status?.gates ?? []).filter((gate) => !gate.passed);
-  const [gate] = gates;
-  if (!gate) return "failed";
-  const more = gates.length > 1 ? ` and ${gates.length - 1} more` : "";
-  return `gate ${gate.name} ${gate.outcome === "Regressed" ? "regressed" : "not met"}${more}`;
-}
-
-const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? "" : "s"}`;
 
 /** The commit status's context. A status belongs to a commit, so the base branch is in its name. */
-export const statusContext = (repository: { readonly spec: Pick<Repository["spec"], "branch"> }) =>
+export const statusContext = (repository: { readonly spec: { readonly branch: string } }) =>
   `slipway/evals (${repository.spec.branch})`;

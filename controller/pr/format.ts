@@ -1,38 +1,75 @@
-import type { GateReport } from "../eval/result.ts";
-
-const RATE = new Set(["pass-rate"]);
+import type { GateOutcome } from "../eval/result.ts";
 
 /** Whether a metric is a share, shown in percent and in percentage points. */
-const isShare = (metric: string) => RATE.has(metric);
+const isShare = (metric: string) => metric === "pass-rate";
+
+const significant = (digits: number) => new Intl.NumberFormat("en", { maximumSignificantDigits: digits });
+const THREE = significant(3);
+const FOUR = significant(4);
 
 /** A value of a metric with its unit; `–` where there is none. */
 export function value(metric: string, amount: number | undefined): string {
   if (amount === undefined) return "–";
-  if (isShare(metric)) return `${(amount * 100).toFixed(1)} %`;
-  if (metric.startsWith("latency")) return milliseconds(amount);
-  if (metric === "cost") return `$${amount.toPrecision(3)}`;
-  return amount.toFixed(3);
+  return isShare(metric) ? `${(amount * 100).toFixed(1)} %` : size(metric, amount);
 }
 
-/** A difference of a metric, with its sign. */
+/** A difference of a metric, with its sign; shares in percentage points without the word. */
 export function difference(metric: string, amount: number | undefined): string {
-  if (amount === undefined) return "–";
-  const sign = amount > 0 ? "+" : amount < 0 ? "−" : "±";
-  const size = Math.abs(amount);
-  if (isShare(metric)) return `${sign}${(size * 100).toFixed(1)}`;
-  if (metric.startsWith("latency")) return `${sign}${milliseconds(size)}`;
-  if (metric === "cost") return `${sign}$${size.toPrecision(3)}`;
-  return `${sign}${size.toFixed(3)}`;
+  return amount === undefined ? "–" : signed(amount, (absolute) => size(metric, absolute));
 }
+
+/** A difference with its unit in words: `−23.0 points`. */
+export function points(metric: string, amount: number | undefined): string {
+  return `${difference(metric, amount)}${unitOf(metric, amount)}`;
+}
+
+/** The size of a difference with its unit, without a sign: `23.0 points`. */
+export function distance(metric: string, amount: number): string {
+  return `${size(metric, Math.abs(amount))}${unitOf(metric, amount)}`;
+}
+
+const unitOf = (metric: string, amount: number | undefined) =>
+  isShare(metric) && amount !== undefined ? " points" : "";
 
 /** `−33.1 … −19.0` */
-export function interval(gate: Pick<GateReport, "metric" | "lower" | "upper">): string {
+export function interval(gate: Pick<GateOutcome, "metric" | "lower" | "upper">): string {
   if (gate.lower === undefined || gate.upper === undefined) return "–";
   return `${difference(gate.metric, gate.lower)} … ${difference(gate.metric, gate.upper)}`;
 }
 
-export function milliseconds(ms: number): string {
-  return ms >= 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+function size(metric: string, amount: number): string {
+  if (isShare(metric)) return (amount * 100).toFixed(1);
+  if (metric === "latency") return milliseconds(amount);
+  if (metric === "cost") return dollars(amount);
+  return Math.abs(amount) <= 1 ? amount.toFixed(3) : FOUR.format(amount);
 }
 
-export const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`;
+export function milliseconds(ms: number): string {
+  if (ms >= 10_000) return `${(ms / 1000).toFixed(1)} s`;
+  return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+}
+
+/** US dollars without the sign, which forges take for the start of a formula. */
+export const dollars = (amount: number): string => `${THREE.format(amount)} USD`;
+
+/** A change from one amount to another: `+118 ms (+29 %)`. */
+export function change(base: number, head: number, show: (amount: number) => string): string {
+  const absolute = signed(head - base, show);
+  if (base === 0 || absolute.startsWith("±")) return absolute;
+  return `${absolute} (${signed(((head - base) / base) * 100, (percent) => `${THREE.format(Number(percent.toFixed(percent < 10 ? 1 : 0)))} %`)})`;
+}
+
+/** With a sign, and `±` where nothing but zeros would be shown. */
+function signed(amount: number, show: (amount: number) => string): string {
+  const text = show(Math.abs(amount));
+  if (!/[1-9]/.test(text)) return `±${text}`;
+  return `${amount > 0 ? "+" : "−"}${text}`;
+}
+
+export const count = (n: number, noun: string): string =>
+  `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
+
+/** The first `limit` of a list, and how many are left. */
+export function head<T>(list: readonly T[], limit: number): { shown: readonly T[]; more: number } {
+  return { shown: list.slice(0, limit), more: Math.max(0, list.length - limit) };
+}

@@ -1,9 +1,9 @@
-import type { EvalSuite } from "../../schemas/eval-suite.ts";
+import type { EvalSuite, EvalSuiteSpec } from "../../schemas/eval-suite.ts";
 import { budget as budgetSchema } from "../../schemas/eval-suite.ts";
 import type { ModelDeployment } from "../../schemas/model-deployment.ts";
 import type { PromptTemplate } from "../../schemas/prompt-template.ts";
 import type { Repository } from "../../schemas/repository.ts";
-import type { BundledModel, SideBundle, SuiteBundle } from "../eval/bundle.ts";
+import type { BundledModel, BundledTarget, SideBundle, SuiteBundle } from "../eval/bundle.ts";
 import { nodeKey, type RevisionGraph } from "../graph/graph.ts";
 import { hostAllowed } from "../kube/allowed-hosts.ts";
 import type { Assessment } from "./assess.ts";
@@ -19,6 +19,8 @@ export type NotEvaluatedReason =
 
 export interface NotEvaluated {
   readonly suite: string;
+  /** Its verdict would decide the commit status. */
+  readonly gating: boolean;
   readonly reason: NotEvaluatedReason;
   readonly message: string;
 }
@@ -30,6 +32,7 @@ export interface PlannedRun {
   readonly gating: boolean;
   readonly via: readonly string[];
   readonly bundle: SuiteBundle;
+  /** The targets that differ; the same ones on both sides. */
   readonly base: SideBundle;
   readonly head: SideBundle;
 }
@@ -43,7 +46,8 @@ type PullRequestSettings = NonNullable<Repository["spec"]["pullRequests"]>;
 
 /**
  * Which suites to run for a pull request, and why not the others. Policy (suites, gates, judge, budget, hosts)
- * is the base's; only prompts and deployments are the head's.
+ * is the base's; only prompts and deployments are the head's. Of a suite's targets those are run that differ: equal
+ * ones would prove nothing and cost calls.
  * @param trusted false for a fork that nobody with write access has vouched for
  */
 export function planEvaluation(
@@ -51,63 +55,68 @@ export function planEvaluation(
   settings: Partial<PullRequestSettings>,
   trusted: boolean,
 ): EvaluationPlan {
-  const runs: PlannedRun[] = [];
-  const notEvaluated: NotEvaluated[] = [];
   const { impact, head, base } = assessment;
-  if (!impact || !head) return { runs, notEvaluated };
+  if (!impact || !head) return { runs: [], notEvaluated: [] };
+  const runs: PlannedRun[] = [];
+  const gating = (suite: string) => settings.requiredSuites?.includes(suite) ?? true;
+  const notEvaluated: NotEvaluated[] = unreadableSuites(assessment).map((suite) => ({
+    suite,
+    gating: gating(suite),
+    reason: "Invalid",
+    message: "the suite is invalid on the base branch, so nothing says whether this change passes it",
+  }));
   const hosts = [...hostsOf(base.graph), ...(settings.allowedHosts ?? [])];
-  const share = costShare(settings.maxCostPerPullRequest, impact.suites.length);
   for (const { suite, via } of impact.suites) {
     const skip = (reason: NotEvaluatedReason, message: string) =>
-      notEvaluated.push({ suite, reason, message });
+      notEvaluated.push({ suite, gating: gating(suite), reason, message });
     const node = base.graph.nodes.get(nodeKey("EvalSuite", suite));
     const cases = base.cases.get(suite);
     if (!node || !cases || node.revision === undefined) {
-      skip("Invalid", "the suite is not valid on the base branch");
+      skip("Invalid", "the suite is invalid on the base branch");
       continue;
     }
     const spec = node.object.spec as EvalSuite["spec"];
     if (spec.suspend) {
-      skip("Suspended", "the suite is suspended");
+      skip("Suspended", "the suite is suspended on the base branch");
       continue;
     }
-    const baseSide = sideOf(spec, base.graph);
-    const headSide = sideOf(spec, head.graph);
-    if ("missing" in baseSide) {
-      skip("Unresolved", `on the base branch ${baseSide.missing} is missing or invalid`);
+    const sides = comparedTargets(spec, assessment, head.graph);
+    if ("missing" in sides) {
+      skip("Unresolved", `${sides.missing} is missing or invalid on the base branch`);
       continue;
     }
-    if ("missing" in headSide) {
-      const gone = !head.errors.some((error) => error.object === headSide.missing);
-      skip(
-        gone ? "Removed" : "Invalid",
-        `${headSide.missing} is ${gone ? "removed" : "invalid"} in the pull request`,
-      );
+    const invalid = sides.gone.find(
+      (key) => head.incomplete || head.errors.some(({ object }) => object === key),
+    );
+    if (invalid !== undefined) {
+      skip("Invalid", `${invalid} is invalid in the pull request`);
       continue;
     }
+    if (sides.gone.length > 0) {
+      const rest = sides.pairs.length > 0 ? "; the other targets are evaluated" : "";
+      skip("Removed", `${sides.gone.join(", ")} is removed by the pull request${rest}`);
+    }
+    // Only the judge changes, or what is left is the same: there is nothing to compare.
+    if (sides.pairs.length === 0) continue;
     if (!trusted) {
       skip(
         "Fork",
-        "a fork's pull request is evaluated after somebody with write access comments `/ok-to-test <sha>`",
+        "the pull request comes from a fork, and nobody with write access has approved this commit",
       );
       continue;
     }
-    const foreign = headSide.side.targets.find(({ model }) => {
-      const url = model.spec.external?.baseURL;
-      return url !== undefined && !hostAllowed(url, hosts);
-    });
+    const foreign = sides.pairs.map((pair) => pair.head.model).find((model) => !mayBeAsked(model, hosts));
     if (foreign) {
       skip(
         "HostNotAllowed",
-        `ModelDeployment ${foreign.model.name} would be asked at ${hostOf(foreign.model.spec.external?.baseURL)}, which the base branch does not use: nothing was sent there, no key either. Allow the host in the Repository's spec.pullRequests.allowedHosts`,
+        `ModelDeployment ${foreign.name} would be asked at ${hostOf(foreign)}, a host that the base branch does not use. Nothing was sent there, no key either. If it is meant, add it to the Repository's spec.pullRequests.allowedHosts`,
       );
       continue;
     }
     const judge = spec.judge && modelOf(base.graph, spec.judge.modelRef.name);
-    const budget = spec.budget ?? budgetSchema.parse({});
     runs.push({
       suite,
-      gating: settings.requiredSuites === undefined || settings.requiredSuites.includes(suite),
+      gating: gating(suite),
       via,
       bundle: {
         name: suite,
@@ -116,14 +125,65 @@ export function planEvaluation(
         assert: spec.assert,
         gates: spec.gates,
         repeats: spec.repeats,
-        budget: share === undefined ? budget : { ...budget, maxCost: smaller(budget.maxCost, share) },
+        budget: spec.budget ?? budgetSchema.parse({}),
         ...(judge ? { judge } : {}),
       },
-      base: baseSide.side,
-      head: headSide.side,
+      base: { targets: sides.pairs.map((pair) => pair.base) },
+      head: { targets: sides.pairs.map((pair) => pair.head) },
     });
   }
-  return { runs, notEvaluated };
+  return { runs: withCostShare(runs, settings.maxCostPerPullRequest), notEvaluated };
+}
+
+/** Suites that are invalid on the base branch already, where prompts or deployments change: one of them may matter. */
+function unreadableSuites({ base, impact }: Assessment): string[] {
+  const judged = impact?.changes.some(
+    ({ key, change }) => change !== "settings" && !key.startsWith("EvalSuite/"),
+  );
+  if (!judged) return [];
+  const keys = base.errors.flatMap(({ object }) => (object?.startsWith("EvalSuite/") ? [object] : []));
+  return [...new Set(keys)]
+    .filter((key) => !base.graph.nodes.has(key))
+    .map((key) => key.slice("EvalSuite/".length));
+}
+
+interface TargetPair {
+  readonly base: BundledTarget;
+  readonly head: BundledTarget;
+}
+
+/** The targets whose prompt or deployment differs, and what the head no longer has. */
+function comparedTargets(
+  spec: EvalSuiteSpec,
+  { base }: Assessment,
+  headGraph: RevisionGraph,
+): { pairs: TargetPair[]; gone: string[] } | { missing: string } {
+  const pairs: TargetPair[] = [];
+  const gone = new Set<string>();
+  for (const target of spec.targets) {
+    const before = targetOf(target, base.graph);
+    if ("missing" in before) return before;
+    const after = targetOf(target, headGraph);
+    if ("missing" in after) gone.add(after.missing);
+    else if (!sameTarget(before, after)) pairs.push({ base: before, head: after });
+  }
+  return { pairs, gone: [...gone] };
+}
+
+const sameTarget = (a: BundledTarget, b: BundledTarget) =>
+  a.prompt.revision === b.prompt.revision && a.model.revision === b.model.revision;
+
+function targetOf(
+  target: EvalSuiteSpec["targets"][number],
+  graph: RevisionGraph,
+): BundledTarget | { missing: string } {
+  const promptKey = nodeKey("PromptTemplate", target.promptRef.name);
+  const prompt = graph.nodes.get(promptKey);
+  if (prompt?.revision === undefined) return { missing: promptKey };
+  const model = modelOf(graph, target.modelRef.name);
+  if (!model) return { missing: nodeKey("ModelDeployment", target.modelRef.name) };
+  const spec = prompt.object.spec as PromptTemplate["spec"];
+  return { name: target.name, prompt: { name: prompt.name, revision: prompt.revision, spec }, model };
 }
 
 /** The targets of a suite as one graph has them. */
@@ -131,22 +191,11 @@ export function sideOf(
   spec: EvalSuite["spec"],
   graph: RevisionGraph,
 ): { side: SideBundle } | { missing: string } {
-  const targets: SideBundle["targets"][number][] = [];
+  const targets: BundledTarget[] = [];
   for (const target of spec.targets) {
-    const promptKey = nodeKey("PromptTemplate", target.promptRef.name);
-    const prompt = graph.nodes.get(promptKey);
-    if (prompt?.revision === undefined) return { missing: promptKey };
-    const model = modelOf(graph, target.modelRef.name);
-    if (!model) return { missing: nodeKey("ModelDeployment", target.modelRef.name) };
-    targets.push({
-      name: target.name,
-      prompt: {
-        name: prompt.name,
-        revision: prompt.revision,
-        spec: prompt.object.spec as PromptTemplate["spec"],
-      },
-      model,
-    });
+    const found = targetOf(target, graph);
+    if ("missing" in found) return found;
+    targets.push(found);
   }
   return { side: { targets } };
 }
@@ -157,24 +206,39 @@ function modelOf(graph: RevisionGraph, name: string): BundledModel | undefined {
   return { name, revision: node.revision, spec: node.object.spec as ModelDeployment["spec"] };
 }
 
-/** Every host that the base branch's deployments use. */
+/** Every host that the base branch's deployments use, as the WHATWG parser reads it. */
 function hostsOf(graph: RevisionGraph): string[] {
   return [...graph.nodes.values()].flatMap((node) => {
     if (node.kind !== "ModelDeployment") return [];
-    const url = (node.object.spec as ModelDeployment["spec"]).external?.baseURL;
-    if (url === undefined || !URL.canParse(url)) return [];
-    const { hostname, port, protocol } = new URL(url);
-    return [`${hostname}:${port || (protocol === "https:" ? "443" : "80")}`];
+    const url = URL.parse((node.object.spec as ModelDeployment["spec"]).external?.baseURL ?? "");
+    if (!url) return [];
+    return [`${url.hostname.replace(/\.$/, "")}:${url.port || (url.protocol === "https:" ? "443" : "80")}`];
   });
 }
 
-const hostOf = (url: string | undefined) =>
-  url === undefined || !URL.canParse(url) ? "an invalid URL" : new URL(url).host;
-
-/** An equal share of the pull request's budget for each suite, in whole cents of a cent. */
-function costShare(total: string | undefined, suites: number): string | undefined {
-  if (total === undefined || suites === 0) return undefined;
-  return (Math.floor((Number(total) * 10_000) / suites) / 10_000).toFixed(4);
+function mayBeAsked({ spec }: BundledModel, hosts: readonly string[]): boolean {
+  return spec.external === undefined || hostAllowed(spec.external.baseURL, hosts);
 }
 
-const smaller = (a: string | undefined, b: string) => (a !== undefined && Number(a) <= Number(b) ? a : b);
+const hostOf = ({ spec }: BundledModel) =>
+  URL.parse(spec.external?.baseURL ?? "")?.host ?? "an invalid address";
+
+/** Each run gets an equal share of what the pull request may cost, and no more than its suite allows. */
+function withCostShare(runs: readonly PlannedRun[], total: string | undefined): PlannedRun[] {
+  if (total === undefined) return [...runs];
+  const share = shareOf(total, runs.length);
+  return runs.map((run) => {
+    const { budget } = run.bundle;
+    const maxCost =
+      budget.maxCost !== undefined && Number(budget.maxCost) <= Number(share) ? budget.maxCost : share;
+    return { ...run, bundle: { ...run.bundle, budget: { ...budget, maxCost } } };
+  });
+}
+
+/** The decimal's equal part, rounded down to six digits after the point. */
+function shareOf(total: string, parts: number): string {
+  const [whole = "0", fraction = ""] = total.split(".");
+  const micros = BigInt(whole + fraction.slice(0, 6).padEnd(6, "0")) / BigInt(Math.max(1, parts));
+  const digits = micros.toString().padStart(7, "0");
+  return `${digits.slice(0, -6)}.${digits.slice(-6)}`;
+}

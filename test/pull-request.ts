@@ -1,0 +1,148 @@
+import { type Ask, type RunResult, runEvaluation } from "../controller/eval/index.ts";
+import { loadSnapshot } from "../controller/gitops/snapshot.ts";
+import type { Source } from "../controller/gitops/source.ts";
+import { impactOf } from "../controller/graph/impact.ts";
+import { summarize } from "../controller/kinds/eval-run/summary.ts";
+import type { Assessment } from "../controller/pr/assess.ts";
+import { type RunState, verdictOf } from "../controller/pr/decide.ts";
+import type { PullRequest } from "../controller/pr/forge/forge.ts";
+import { type PlannedRun, planEvaluation } from "../controller/pr/plan.ts";
+import type { ReportInput } from "../controller/pr/report.ts";
+import type { EvalRun } from "../schemas/eval-run.ts";
+import { type Repository, repositorySpec } from "../schemas/repository.ts";
+import { memoryCache } from "./eval-bundles.ts";
+
+/*
+ * A pull request from files to verdict, without git, cluster or network: the real loader, graph, plan, evaluation
+ * and decision on a model that is a function.
+ */
+
+export type Files = Readonly<Record<string, string>>;
+
+export interface PullRequestOptions {
+  readonly base: Files;
+  /** Only what differs from the base; `undefined` deletes. */
+  readonly head: Readonly<Record<string, string | undefined>>;
+  readonly conflicts?: readonly string[];
+  readonly settings?: Partial<NonNullable<Repository["spec"]["pullRequests"]>>;
+  /** False for a fork that nobody vouched for. */
+  readonly trusted?: boolean;
+  readonly ask?: Ask;
+  /** Suites whose run has not finished. */
+  readonly running?: readonly string[];
+  /** A run's status instead of what the evaluation gave. */
+  readonly status?: Readonly<Record<string, EvalRun["status"]>>;
+  /** Changes a result before it is reported. */
+  readonly tamper?: (result: RunResult) => RunResult;
+}
+
+export const BASE_SHA = "5f0c1d2e3b4a59687706152433425160718293a4";
+export const HEAD_SHA = "c0ffee5e1d8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c";
+
+export async function pullRequest(options: PullRequestOptions): Promise<ReportInput> {
+  const assessment = await assessmentOf(options);
+  const plan = planEvaluation(assessment, options.settings ?? {}, options.trusted ?? true);
+  const runs: RunState[] = [];
+  for (const planned of plan.runs) runs.push(await stateOf(planned, options));
+  const verdict = verdictOf({
+    assessment,
+    runs,
+    notEvaluated: plan.notEvaluated,
+    onNotEvaluated: options.settings?.onNotEvaluated ?? "Pass",
+  });
+  return {
+    repository: repositoryWith(options.settings),
+    pull: PULL,
+    assessment,
+    plan,
+    runs,
+    verdict,
+    limit: 65_336,
+  };
+}
+
+export async function assessmentOf({ base, head, conflicts = [] }: PullRequestOptions): Promise<Assessment> {
+  const merged = Object.fromEntries(
+    Object.entries({ ...base, ...head }).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+  const before = await loadSnapshot(memorySource(base), "");
+  const shas = { baseSha: BASE_SHA, headSha: HEAD_SHA };
+  if (conflicts.length > 0) return { ...shas, conflicts, base: before, head: undefined, impact: undefined };
+  const after = await loadSnapshot(memorySource(merged), "");
+  return { ...shas, conflicts, base: before, head: after, impact: impactOf(before.graph, after.graph) };
+}
+
+async function stateOf(planned: PlannedRun, options: PullRequestOptions): Promise<RunState> {
+  const { running = [], status = {}, ask, tamper = (result: RunResult) => result } = options;
+  const name = `pr7-${planned.suite.slice(0, 40)}-${planned.bundle.revision.slice(0, 10)}`;
+  const state = { planned, name };
+  if (planned.suite in status)
+    return { ...state, run: runWith(name, status[planned.suite]), result: undefined };
+  if (running.includes(planned.suite)) return { ...state, run: runWith(name, {}), result: undefined };
+  if (!ask) throw new Error("a pull request that is evaluated needs ask");
+  let clock = Date.UTC(2026, 0, 5, 9);
+  const result = tamper(
+    await runEvaluation(
+      { suite: planned.bundle, base: planned.base, head: planned.head, tenant: "team" },
+      { cache: memoryCache(), ask, now: () => clock++, signal: new AbortController().signal },
+    ),
+  );
+  const { verdict, passed, gates, worst, calls } = summarize(result, "");
+  return {
+    ...state,
+    run: runWith(name, { verdict, passed, gates: [...gates], worst: [...worst], calls }),
+    result,
+  };
+}
+
+function runWith(name: string, status: EvalRun["status"]): EvalRun {
+  return {
+    apiVersion: "slipway.dev/v1alpha1",
+    kind: "EvalRun",
+    metadata: { name, namespace: "support" },
+    // The report reads the plan, not the spec that was made from it.
+    spec: {} as EvalRun["spec"],
+    ...(status ? { status } : {}),
+  };
+}
+
+export function repositoryWith(pullRequests: PullRequestOptions["settings"] = {}): Repository {
+  return {
+    apiVersion: "slipway.dev/v1alpha1",
+    kind: "Repository",
+    metadata: { name: "llm", namespace: "support" },
+    spec: repositorySpec.parse({
+      url: "https://git.example.com/support/llm.git",
+      serviceAccountName: "slipway",
+      forge: { type: "GitHub" },
+      pullRequests,
+    }),
+  };
+}
+
+const PULL: PullRequest = {
+  number: 7,
+  title: "Shorter answers",
+  author: "mia",
+  state: "open",
+  merged: false,
+  draft: false,
+  baseBranch: "main",
+  baseSha: BASE_SHA,
+  headBranch: "shorter",
+  headSha: HEAD_SHA,
+  headRepository: "support/llm",
+  fork: false,
+  labels: [],
+  url: "https://git.example.com/support/llm/pulls/7",
+  updatedAt: "2026-01-05T09:00:00Z",
+};
+
+function memorySource(files: Files): Source {
+  const encoder = new TextEncoder();
+  return {
+    list: async () =>
+      Object.entries(files).map(([path, text]) => ({ path, size: encoder.encode(text).length, id: path })),
+    read: async (entries) => new Map(entries.map(({ id }) => [id, encoder.encode(files[id])])),
+  };
+}

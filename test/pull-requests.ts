@@ -1,0 +1,66 @@
+import type { PullRequestOptions } from "./pull-request.ts";
+import { deployment, limited, model, prompt, REPOSITORY, suite } from "./support-repository.ts";
+
+/** Pull requests as they happen, by name: their reports are golden files. */
+export const PULL_REQUESTS: Readonly<Record<string, PullRequestOptions>> = {
+  improved: { base: REPOSITORY, head: { "prompt.yaml": prompt({ skill: 90 }) }, ask: model },
+  regressed: {
+    base: REPOSITORY,
+    head: { "prompt.yaml": prompt({ skill: 58, words: "a friendly sentence" }) },
+    ask: model,
+  },
+  "within-margin": {
+    base: { ...REPOSITORY, "suite.yaml": suite({ cases: 600 }) },
+    head: { "prompt.yaml": prompt({ skill: 76, words: "exactly one word" }) },
+    ask: model,
+  },
+  inconclusive: {
+    base: { ...REPOSITORY, "suite.yaml": suite({ cases: 24 }), "model.yaml": deployment({ priced: false }) },
+    head: { "prompt.yaml": prompt({ skill: 72 }) },
+    ask: model,
+  },
+  error: { base: REPOSITORY, head: { "prompt.yaml": prompt({ skill: 90 }) }, ask: limited },
+  fork: { base: REPOSITORY, head: { "prompt.yaml": prompt({ skill: 90 }) }, trusted: false },
+  invalid: {
+    base: REPOSITORY,
+    head: {
+      "prompt.yaml": prompt({ skill: 90 }).replace("{{ticket}}", "{{tickets}}"),
+      "more.yaml": "kind: [",
+    },
+    running: ["triage"],
+  },
+  pending: {
+    base: REPOSITORY,
+    head: { "prompt.yaml": prompt({ skill: 90 }) },
+    running: ["triage"],
+  },
+  several: {
+    base: {
+      ...REPOSITORY,
+      "suite.yaml": suite({
+        targets: [
+          { name: "small", prompt: "triage" },
+          { name: "large", prompt: "triage", model: "large" },
+        ],
+        gates: [
+          { name: "right-team", metric: "pass-rate", margin: 0.05, min: 0.7 },
+          { name: "speed", metric: "latency", margin: 60, max: 800 },
+          { name: "price", metric: "cost", margin: 0.00001 },
+        ],
+      }),
+      "large.yaml": deployment({ name: "large", model: "large-1" }),
+      "tone.yaml": suite({ name: "tone", cases: 40 }),
+      "untested.yaml": prompt({ skill: 50, name: "untested" }),
+      "old.yaml": prompt({ skill: 50, name: "old" }),
+    },
+    head: {
+      "prompt.yaml": prompt({ skill: 58, words: "a friendly sentence" }),
+      "untested.yaml": prompt({ skill: 51, name: "untested" }),
+      "large.yaml": deployment({ name: "large", model: "large-1", priced: false }),
+      "tone.yaml": suite({ name: "tone", cases: 41 }),
+      "old.yaml": undefined,
+    },
+    settings: { requiredSuites: ["triage"] },
+    ask: model,
+  },
+};
