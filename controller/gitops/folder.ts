@@ -28,9 +28,10 @@ export function folderSource(root: string): Source {
       return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
     },
     async read(entries) {
-      return new Map(
-        await Promise.all(entries.map(async ({ id }) => [id, await readFile(join(root, id))] as const)),
-      );
+      const contents = new Map<string, Uint8Array>();
+      // One after the other: thousands of files open at once are more than a process may have.
+      for (const { id } of entries) contents.set(id, await readFile(join(root, id)));
+      return contents;
     },
   };
 }

@@ -2,10 +2,12 @@ import { setImmediate } from "node:timers/promises";
 import type { EvalCase, EvalSuiteSpec } from "../../schemas/eval-suite.ts";
 import type { CustomResource } from "../../schemas/kind.ts";
 import type { PromptTemplateSpec } from "../../schemas/prompt-template.ts";
+import type { SlipwayError } from "../errors.ts";
 import { loadCases } from "../eval/cases.ts";
 import { lintPrompt } from "../eval/template/lint.ts";
 import { blobDigest } from "../graph/canonical.ts";
 import { buildGraph, type ExternalRevision, nodeKey, type RevisionGraph } from "../graph/graph.ts";
+import { caseFileFault } from "./case-guard.ts";
 import { fieldPath, type LoadError, type Manifest, parseFieldPath, parseManifests } from "./manifest.ts";
 import { LIMITS, type Source, type SourceEntry } from "./source.ts";
 
@@ -235,9 +237,15 @@ async function readCaseFiles(
       path: entry.path,
       data: contents.get(entry.id) ?? new Uint8Array(),
     }));
+    files.forEach(({ path, data }, index) => {
+      const message = caseFileFault(path, data);
+      if (message !== undefined) fault(index, message);
+    });
+    if (faults > 0) continue;
     const loaded = loadCases(files, spec.cases.inline ?? []);
+    await setImmediate();
     if (loaded.errors.length > 0) {
-      for (const error of loaded.errors.slice(0, 20)) errors.push({ location: error.location ?? { file: prefix }, message: error.message, object: key });
+      for (const error of loaded.errors.slice(0, 20)) errors.push(caseError(error, manifest, key));
       continue;
     }
     for (const { data } of files) blobs.set(blobDigest(data), data);
@@ -252,6 +260,19 @@ async function readCaseFiles(
     });
   }
   return { pinned, cases, blobs, caseFiles };
+}
+
+/** Cases that stand in the manifest itself are told by their field; the file's place is the manifest's to know. */
+function caseError(error: SlipwayError, manifest: Manifest, object: string): LoadError {
+  const { location } = error;
+  const field = location?.field;
+  const inline = field?.startsWith("spec.cases.inline") === true;
+  const message = error.hint === undefined ? error.message : `${error.message}: ${error.hint}`;
+  return {
+    location: inline || !location ? manifest.locate(parseFieldPath(field ?? "spec.cases")) : location,
+    message: inline ? `${field}: ${message}` : message,
+    object,
+  };
 }
 
 /** What has an error, and everything that refers to it, directly or not. */

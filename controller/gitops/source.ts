@@ -22,8 +22,14 @@ export const LIMITS = {
   manifestBytes: 1 << 20,
   /** Bytes of one case file. */
   caseFileBytes: 64 << 20,
+  /** Bytes of all case files together, each counted for every suite that reads it: parsed, they take ten times that. */
+  totalCaseFileBytes: 64 << 20,
   /** Bytes of all manifests together. */
-  totalManifestBytes: 64 << 20,
+  totalManifestBytes: 32 << 20,
+  /** Objects in one repository: as many as the inventory in its status holds. */
+  objects: 4000,
+  /** Errors that are kept. */
+  errors: 1000,
   /** Folders deep. */
   depth: 32,
 } as const;

@@ -9,12 +9,15 @@ import { type GitCredentials, GitMirror } from "./git.ts";
 import { loadSnapshot, type Snapshot } from "./snapshot.ts";
 
 const KEPT_SNAPSHOTS = 16;
+/** Bytes of case files in the snapshots that are kept, the last one apart. */
+const KEPT_BYTES = 128 << 20;
 
 /** The mirrors of all repositories, and the snapshots that were read from them last. */
 export class RepositorySources {
   readonly #folder: string;
   readonly #secrets: SecretReader;
   readonly #snapshots = new Map<string, Promise<Snapshot>>();
+  readonly #bytes = new Map<string, number>();
   readonly #fetching = new Map<string, Promise<unknown>>();
 
   constructor(folder: string, secrets: SecretReader) {
@@ -74,13 +77,35 @@ export class RepositorySources {
     this.#snapshots.delete(key);
     if (!snapshot) {
       snapshot = loadSnapshot(mirror.at(treeish, path), path);
-      snapshot.catch(() => this.#snapshots.delete(key));
+      snapshot.then(
+        ({ blobs }) => this.#weigh(key, blobs),
+        () => {
+          this.#snapshots.delete(key);
+          this.#bytes.delete(key);
+        },
+      );
     }
     this.#snapshots.set(key, snapshot); // last in insertion order: the most recently used
-    for (const oldest of this.#snapshots.keys()) {
-      if (this.#snapshots.size <= KEPT_SNAPSHOTS) break;
-      this.#snapshots.delete(oldest);
-    }
+    this.#forgetOldest();
     return snapshot;
+  }
+
+  #weigh(key: string, blobs: Snapshot["blobs"]): void {
+    let bytes = 0;
+    for (const data of blobs.values()) bytes += data.byteLength;
+    if (this.#snapshots.has(key)) this.#bytes.set(key, bytes);
+    this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
+    let bytes = 0;
+    for (const size of this.#bytes.values()) bytes += size;
+    for (const oldest of this.#snapshots.keys()) {
+      const few = this.#snapshots.size <= KEPT_SNAPSHOTS && bytes <= KEPT_BYTES;
+      if (few || this.#snapshots.size === 1) break;
+      bytes -= this.#bytes.get(oldest) ?? 0;
+      this.#snapshots.delete(oldest);
+      this.#bytes.delete(oldest);
+    }
   }
 }

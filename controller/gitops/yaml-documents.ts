@@ -82,6 +82,16 @@ export function parseYaml(text: string, lines: LineCounter): readonly Document.P
   return documents;
 }
 
+/** Whether a text has more tokens than a parser should be given. */
+export function exceedsTokens(text: string): boolean {
+  let tokens = 0;
+  for (const _ of new Lexer().lex(text)) {
+    tokens += 1;
+    if (tokens > YAML_LIMITS.tokens) return true;
+  }
+  return false;
+}
+
 /** Why a document is not YAML that has a meaning here. */
 export function syntaxFaults(document: Document.Parsed): YamlFault[] {
   const faults: YamlFault[] = document.errors
