@@ -4,7 +4,8 @@ const ENTITIES: Readonly<Record<string, string>> = { "&lt;": "<", "&gt;": ">", "
 export function terminalReport(body: string, width: number): string {
   const lines = body
     .replace(/<!--.*?-->\n?/gs, "")
-    .replace(/<\/?(code|sub|sup|details|summary|b|br)\s*\/?>/g, "")
+    .replace(/<br\s*\/?>/g, " · ")
+    .replace(/<\/?(code|sub|sup|details|summary|b)\s*>/g, "")
     .replace(/[\u200B]/g, "")
     .replace(/\*\*/g, "")
     .replace(/&#(\d+);/g, (_, code: string) => String.fromCodePoint(Number(code)))
