@@ -38,7 +38,9 @@ export class SlipwayError extends Error {
 
 /** `file:line:column`, with what is unknown left out. */
 export function formatLocation(at: SourceLocation): string {
-  return [at.file, at.line, at.line === undefined ? undefined : at.column].filter((part) => part !== undefined).join(":");
+  return [at.file, at.line, at.line === undefined ? undefined : at.column]
+    .filter((part) => part !== undefined)
+    .join(":");
 }
 
 /** One line for a person: location, message, hint. */
