@@ -53,8 +53,9 @@ describe("undisturbed", () => {
 describe("killed", () => {
   it.each(points.map((point) => [describePoint(point), point] as const))(
     "%s",
-    async (_, point) => {
+    async (title, point) => {
       const outcome = await crash(point);
+      console.log(`${title}: ${outcome.modelCalls} model calls, ${outcome.repeatedCalls} repeated`);
       expect(outcome.kills).toBe(1);
       expect(outcome.endState).toEqual(calm.endState);
       expect([...outcome.comments.values()]).toEqual([1]);

@@ -87,7 +87,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     const phase = hooks?.enter(site);
     if (phase === "before") {
       hooks?.kill();
-      request.destroy();
+      response.destroy();
       return;
     }
     const answer = await send(request, body);
@@ -96,7 +96,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     hooks?.written({ site, method, path: url, body: body.toString(), status, answer: content.toString() });
     if (phase === "after") {
       hooks?.kill();
-      request.destroy();
+      response.destroy();
       return;
     }
     response.writeHead(status, headersOf(answer.headers));
