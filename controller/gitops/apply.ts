@@ -129,10 +129,17 @@ export async function pruneEntries(
   return failed;
 }
 
+/** Works on a few at a time. The first error ends it, once what is under way has come to its end. */
 async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const queue = [...items];
   const worker = async () => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
+      await work(item).catch((error) => {
+        queue.length = 0;
+        throw error;
+      });
+    }
   };
-  await Promise.all(Array.from({ length: Math.min(PARALLEL, items.length) }, worker));
+  const results = await Promise.allSettled(Array.from({ length: Math.min(PARALLEL, items.length) }, worker));
+  for (const result of results) if (result.status === "rejected") throw result.reason;
 }

@@ -85,7 +85,7 @@ export function planSync(input: PlanInput): Plan {
     if (!node || input.held.has(key)) continue;
     const id = inventoryId(input.namespace, node.name, node.kind);
     const live = input.live(node.kind, node.name);
-    if (live && live.repository !== input.repository && !known.get(id)) {
+    if (live && !isOurs(live, known.get(id), input.repository)) {
       conflicts.push({
         key,
         owner: live.repository === undefined ? "somebody else" : `Repository ${live.repository}`,
@@ -100,16 +100,25 @@ export function planSync(input: PlanInput): Plan {
       left.specDigest === node.specDigest &&
       left.fieldsHash === live.fieldsHash;
     if (!unchanged) apply.push(node);
-    const uid = live?.uid ?? undefined;
-    after.set(id, { id, version: VERSION, ...(uid === undefined ? {} : { uid }), digest: node.specDigest });
+    after.set(id, { id, version: VERSION, ...(live ? { uid: live.uid } : {}), digest: node.specDigest });
   }
   // What is held stays as it is, and so does what it would prune.
   const wanted = new Set([
     ...after.keys(),
     ...[...input.held.keys()].map((key) => heldId(input.namespace, key)),
   ]);
-  const gone = input.inventory.filter((entry) => !wanted.has(entry.id));
-  for (const entry of input.inventory) if (!after.has(entry.id)) after.set(entry.id, entry);
+  const gone: InventoryEntry[] = [];
+  for (const entry of input.inventory) {
+    if (after.has(entry.id)) continue;
+    const { kind, name } = parseInventoryId(entry.id);
+    const live = input.live(kind, name);
+    // Somebody else's by now: no longer ours to delete.
+    if (live && !isOurs(live, entry, input.repository)) continue;
+    // Written ahead by a process that died before it could note the uid.
+    const found = live && entry.uid === undefined ? { ...entry, uid: live.uid } : entry;
+    after.set(entry.id, found);
+    if (!wanted.has(entry.id)) gone.push(found);
+  }
   const blocking = input.graph.order
     .map((key) => input.graph.nodes.get(key))
     .filter((node): node is GraphNode => node !== undefined && !input.held.has(node.key))
@@ -121,6 +130,12 @@ export function planSync(input: PlanInput): Plan {
     pruneHeld: gone.length === 0 ? undefined : whyNotPrune(input, gone.length, apply.length > 0, blocking),
     inventory: [...after.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
   };
+}
+
+/** Labelled as ours, or the very object that we applied with its label taken away. */
+function isOurs(live: LiveObject, entry: InventoryEntry | undefined, repository: string): boolean {
+  if (live.repository !== undefined) return live.repository === repository;
+  return entry?.uid !== undefined && entry.uid === live.uid;
 }
 
 const heldId = (namespace: string, key: string) => {

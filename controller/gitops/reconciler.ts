@@ -79,6 +79,7 @@ export class RepositoryReconciler {
     if (!object || repository === undefined) return undefined;
     const { namespace = "", name } = object.metadata;
     const key = objectKey(namespace, repository);
+    if (before && !after) this.#writes.deleted(inventoryId(namespace, name, before.kind), before);
     if (this.#sessions.get(key)?.waiting) return key;
     const left = this.#deps.state.applied.get(inventoryId(namespace, name, object.kind));
     if (!left) return undefined;

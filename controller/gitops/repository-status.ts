@@ -31,7 +31,7 @@ export function verdictOf(result: SyncResult): Verdict {
     ready: "False",
     stalled: true,
     reason,
-    message,
+    message: clipped(message, 2048),
   });
   const [error, ...more] = result.errors;
   if (error) {
@@ -65,10 +65,13 @@ export function verdictOf(result: SyncResult): Verdict {
 /** The errors as the status shows them: at most 20. */
 export function statusErrors(errors: readonly LoadError[]): NonNullable<RepositoryStatus["errors"]> {
   return errors.slice(0, 20).map(({ location, message }) => ({
-    file: location.file.slice(0, 1024),
+    file: clipped(location.file, 1024),
     ...(location.line === undefined ? {} : { line: location.line }),
     ...(location.column === undefined ? {} : { column: location.column }),
-    ...(location.field ? { field: location.field.slice(0, 512) } : {}),
-    message: message.slice(0, 2048),
+    ...(location.field ? { field: clipped(location.field, 512) } : {}),
+    message: clipped(message, 2048),
   }));
 }
+
+/** Not cut inside a character: half of one comes back from the API server as another, and never equal. */
+const clipped = (text: string, length: number) => text.slice(0, length).toWellFormed();
