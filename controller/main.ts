@@ -165,6 +165,8 @@ function joinRepositories(
   }
   runs.subscribe((before, after) => {
     const object = after ?? before;
+    // Progress moves every second; a pull request waits for the verdict alone.
+    if (before && after && verdictOf(before) === verdictOf(after)) return;
     const { repository, pullRequest } = (object?.spec ?? {}) as { repository?: string; pullRequest?: number };
     if (object && repository !== undefined && pullRequest !== undefined) {
       pullQueue.add(objectKey(object.metadata.namespace, repository));
@@ -179,6 +181,8 @@ function joinRepositories(
     }
   };
 }
+
+const verdictOf = (run: KubeObject) => (run.status as { verdict?: string } | undefined)?.verdict;
 
 /** True when neither the spec nor what a person asks for has changed: our own status writes. */
 function sameRequest(before: KubeObject, after: KubeObject): boolean {
