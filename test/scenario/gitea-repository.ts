@@ -57,13 +57,14 @@ export class GiteaRepository implements AsyncDisposable {
   /**
    * Commits files and pushes them.
    * @param options.from the branch to start from where `branch` is new
+   * @param options.onPush called right before the push, to measure from there
    * @returns the commit's id
    */
   async commitFiles(
     branch: string,
     files: Files,
     message: string,
-    options: { from?: string } = {},
+    options: { from?: string; onPush?: () => void } = {},
   ): Promise<string> {
     const folder = await this.#folder();
     const git = (...args: string[]) => this.#git(folder, ...args);
@@ -83,6 +84,7 @@ export class GiteaRepository implements AsyncDisposable {
     }
     await git("add", "--all");
     await git("commit", "--quiet", "--allow-empty", "--message", message);
+    options.onPush?.();
     await git("push", "--quiet", "--force", "origin", `HEAD:refs/heads/${branch}`);
     return (await git("rev-parse", "HEAD")).trim();
   }
