@@ -53,8 +53,8 @@ export const pullRequestSettings = z.strictObject({
     ),
   onNotEvaluated: z
     .enum(["Pass", "Fail"])
-    .default("Pass")
-    .describe("What counts when something that changed could not be evaluated."),
+    .default("Fail")
+    .describe("What counts when a suite that the change touches could not be run."),
   maxCostPerPullRequest: decimal
     .optional()
     .describe("Most US dollars that evaluating one pull request may cost."),

@@ -157,7 +157,7 @@ export class PullRequestReconciler {
       assessment,
       runs,
       notEvaluated: plan.notEvaluated,
-      onNotEvaluated: repository.spec.pullRequests?.onNotEvaluated ?? "Pass",
+      onNotEvaluated: repository.spec.pullRequests?.onNotEvaluated ?? "Fail",
     });
     await this.#tell(repository, forge, pull, assessment, plan, runs, verdict, signal);
     return verdict;
