@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { doubledWrites } from "./forge-writes.ts";
-import { describePoint, type KillPoint } from "./kill-switch.ts";
+import { describePoint, type KillPoint, parsePoint } from "./kill-switch.ts";
 import { killPoints, sample, seedOf, tableOf } from "./plan.ts";
 import { NotReached, type Outcome, runScenario } from "./scenario.ts";
 import { CONCURRENCY } from "./story.ts";
@@ -8,15 +8,16 @@ import { createWorld } from "./world.ts";
 
 /*
  * The sites are not a list that somebody keeps: they are what an undisturbed run writes, so a new write is killed as
- * soon as it exists. That is why the run comes before the tests are named.
+ * soon as it exists. That is why the run comes before the tests are named. SLIPWAY_CRASH_ALL=1 kills at all of them,
+ * SLIPWAY_CRASH_ONLY='forge create comment#1:after' at one, otherwise a sample does.
  */
 const world = await createWorld();
 const calm = await runScenario(world);
 const all = killPoints(calm.sites);
 const seed = seedOf(process.env);
-const everything = process.env.SLIPWAY_CRASH_ALL === "1";
-const points = everything ? all : sample(all, 4, seed);
-const which = everything ? "all" : `${points.length} with SLIPWAY_CRASH_SEED=${seed}`;
+const { SLIPWAY_CRASH_ALL, SLIPWAY_CRASH_ONLY: only } = process.env;
+const points = only ? [parsePoint(only)] : SLIPWAY_CRASH_ALL === "1" ? all : sample(all, 4, seed);
+const which = points.length === all.length ? "all" : `${points.length} with SLIPWAY_CRASH_SEED=${seed}`;
 console.log(`${calm.sites.size} sites, ${all.length} kills, ${which}:\n${tableOf(calm.sites, points)}`);
 
 afterAll(() => world[Symbol.asyncDispose]());
