@@ -97,13 +97,17 @@ export class RepositoryReconciler {
     }
     if (repository.spec.suspend) return {};
     const interval = durationMs(repository.spec.interval);
+    // As the last write left it: an error after the inventory was written ahead must not take that back.
+    let latest = repository;
     try {
       const { commit, snapshot } = await this.#read(key, repository, interval, signal);
-      await this.#sync(key, repository, commit, snapshot, signal);
+      await this.#sync(key, repository, commit, snapshot, signal, (written) => {
+        latest = written;
+      });
     } catch (error) {
       if (signal.aborted) throw error;
       const known = error instanceof SlipwayError ? error : undefined;
-      await this.#deps.writeStatus(repository, repository.status ?? {}, {
+      await this.#deps.writeStatus(latest, latest.status ?? {}, {
         ready: "False",
         stalled: known !== undefined && !known.retryable,
         reason: known?.code ?? "SyncFailed",
@@ -156,6 +160,7 @@ export class RepositoryReconciler {
     commit: string,
     snapshot: Snapshot,
     signal: AbortSignal,
+    wrote: (repository: Repository) => void,
   ): Promise<void> {
     const { name, namespace = "" } = repository.metadata;
     const before = repository.status ?? {};
@@ -189,6 +194,7 @@ export class RepositoryReconciler {
         reason: "Applying",
         message: `applying ${plan.apply.length} objects at ${repository.spec.branch}@${commit.slice(0, 8)}`,
       });
+      wrote(current);
     }
     const identity = serviceAccountIdentity(namespace, repository.spec.serviceAccountName);
     const target: ApplyTarget = {
