@@ -1,5 +1,5 @@
 import type { PullRequestOptions } from "./pull-request.ts";
-import { deployment, limited, model, prompt, REPOSITORY, suite } from "./support-repository.ts";
+import { deployment, jsonl, limited, model, prompt, REPOSITORY, suite } from "./support-repository.ts";
 
 /** Pull requests as they happen, by name: their reports are golden files. */
 export const PULL_REQUESTS: Readonly<Record<string, PullRequestOptions>> = {
@@ -10,7 +10,7 @@ export const PULL_REQUESTS: Readonly<Record<string, PullRequestOptions>> = {
     ask: model,
   },
   "within-margin": {
-    base: { ...REPOSITORY, "suite.yaml": suite({ cases: 600 }) },
+    base: { ...REPOSITORY, "suite.yaml": suite({ cases: 600 }), "cases.jsonl": jsonl(600) },
     head: { "prompt.yaml": prompt({ skill: 76, words: "exactly one word" }) },
     ask: model,
   },
@@ -25,7 +25,7 @@ export const PULL_REQUESTS: Readonly<Record<string, PullRequestOptions>> = {
     base: REPOSITORY,
     head: {
       "prompt.yaml": prompt({ skill: 90 }).replace("{{ticket}}", "{{tickets}}"),
-      "more.yaml": "kind: [",
+      "more.yaml": "kind: EvalSuite\nspec: [",
     },
     running: ["triage"],
   },

@@ -71,6 +71,7 @@ export interface SuiteOptions {
   readonly spec?: Readonly<Record<string, unknown>>;
 }
 
+/** With more cases than a manifest takes, they are in `cases.jsonl`. */
 export function suite(options: SuiteOptions = {}): string {
   const { name = "triage", cases = 120, targets = [{ name: "triage", prompt: "triage" }], spec } = options;
   const gates = options.gates ?? [{ name: "right-team", metric: "pass-rate", margin: 0.05 }];
@@ -81,7 +82,7 @@ export function suite(options: SuiteOptions = {}): string {
         promptRef: { name: target.prompt },
         modelRef: { name: target.model ?? "small" },
       })),
-      cases: { inline: tickets(cases) },
+      cases: cases > 200 ? { files: [{ path: "cases.jsonl" }] } : { inline: tickets(cases) },
       assert: [{ type: "equals", value: "{{expected}}" }],
       gates,
       ...spec,
@@ -151,7 +152,7 @@ export function tickets(count: number): Ticket[] {
       id: `t${String(index + 1).padStart(3, "0")}`,
       vars: { ticket: opening + texts[round % texts.length]! },
       expected: team,
-      ...(index === 2 ? { critical: true as const } : {}),
+      ...(index === 1 ? { critical: true as const } : {}),
     };
   });
 }
@@ -195,3 +196,8 @@ export const limited: Ask = async () => {
 
 /** 0 to 1, the same for the same text. */
 const chance = (text: string) => Number.parseInt(sha256(text).slice(0, 8), 16) / 2 ** 32;
+
+export const jsonl = (count: number): string =>
+  tickets(count)
+    .map((row) => JSON.stringify(row))
+    .join("\n");

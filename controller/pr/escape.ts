@@ -26,11 +26,12 @@ const REFERENCES: readonly [pattern: RegExp, replacement: string][] = [
   [/(?:[Gg][Hh]|[A-Z])-(?=\d)/g, `$&${BREAK}`],
   [/:(?=\/\/)/g, `:${BREAK}`],
   [/www(?=\.)/gi, `$&${BREAK}`],
-  // :shortcode:
+];
+/** What forges leave alone in code, where it stays whole to be copied: commits (seven digits or more), :emoji:. */
+const OUTSIDE_CODE: typeof REFERENCES = [
+  [/[0-9a-f]{6}(?=[0-9a-f])/gi, `$&${BREAK}`],
   [/:(?=[\w+-]+:)/g, `:${BREAK}`],
 ];
-/** Commits are seven or more hexadecimal digits. Forges leave code alone, and there they stay whole to be copied. */
-const COMMIT = /[0-9a-f]{6}(?=[0-9a-f])/gi;
 
 /** Everything of ASCII that means something to Markdown, HTML or a formula, at any place or at a line's start. */
 const SPECIAL = /[&<>|`*_~[\]\\!$]|^[-+=\d]/g;
@@ -70,21 +71,19 @@ function picture(control: string): string {
  * line. Line breaks are shown as ⏎.
  */
 export function plain(text: string, limit = 200): string {
-  const shown = entities(unlinked(oneLine(text, limit)).replace(COMMIT, `$&${BREAK}`));
+  const shown = entities(broken(oneLine(text, limit), [...REFERENCES, ...OUTSIDE_CODE]));
   // GitHub's own way to keep a dollar sign from starting a formula is an element around it.
   return shown.replaceAll(entity("$"), `<span>${entity("$")}</span>`);
 }
 
 /** `plain` in the type of code, where forges look for neither commits nor formulas. */
 export function code(text: string, limit = 200): string {
-  const shown = entities(unlinked(oneLine(text, limit)));
+  const shown = entities(broken(oneLine(text, limit), REFERENCES));
   return `<code>${shown === "" ? " " : shown}</code>`;
 }
 
-function unlinked(text: string): string {
-  let shown = text;
-  for (const [pattern, replacement] of REFERENCES) shown = shown.replace(pattern, replacement);
-  return shown;
+function broken(text: string, patterns: typeof REFERENCES): string {
+  return patterns.reduce((shown, [pattern, replacement]) => shown.replace(pattern, replacement), text);
 }
 
 const entities = (text: string) => text.replace(SPECIAL, entity);

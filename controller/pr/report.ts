@@ -30,7 +30,10 @@ const SECTIONS: readonly ((input: ReportInput, detail: Detail) => string)[] = [
  * The comment of a pull request, in Markdown that both forges render; the most important comes first. What would
  * make it too long is shown in less detail, and in the end left out and said to be.
  */
-export function renderReport(input: ReportInput): string {
+export function renderReport(given: ReportInput): string {
+  // Everywhere the suites that decide come first.
+  const runs = given.runs.toSorted((a, b) => Number(b.planned.gating) - Number(a.planned.gating));
+  const input = { ...given, runs };
   const limit = Math.min(input.limit, MAX_CHARACTERS);
   const end = footer(input);
   let sections: string[] = [];
@@ -57,8 +60,8 @@ function footer({ assessment, runs, plan, repository }: ReportInput): string {
   const merged = assessment.head ? ", judged as merged" : "";
   const suites = plan.runs.slice(0, 5).map(({ suite, bundle }) => `${suite}@${bundle.revision.slice(0, 12)}`);
   const parts = [
-    `${repository.spec.branch} ${assessment.baseSha.slice(0, 8)}`,
-    `this ${assessment.headSha.slice(0, 8)}${merged}`,
+    `base ${repository.spec.branch}@${assessment.baseSha.slice(0, 8)}`,
+    `head ${assessment.headSha.slice(0, 8)}${merged}`,
     ...(suites.length > 0 ? [`policy of the base: ${suites.join(", ")}`] : []),
     ...(calls.length > 0
       ? [`${count(made, "model call")} made, ${saved.toLocaleString("en")} saved by the cache`]

@@ -26,11 +26,10 @@ function ofSuite(state: RunState, detail: Detail, several: boolean): string {
   if (!result) return "";
   const { improved, regressed } = result.changes;
   const compared = result.cases.filter(({ base, head }) => base && head).length;
-  const suite = several ? `**${planned.suite}**: ` : "";
   const summary =
     compared === 0
-      ? `${suite}${count(result.cases.length, "case")}, with no base to compare with.`
-      : `${suite}of ${count(compared, "case")}, **${regressed} got worse** and ${improved} got better.`;
+      ? `${count(result.cases.length, "case")}, with no base to compare with.`
+      : changed(regressed, improved, compared, result.worst.length);
   const rows = new Map(result.cases.map((row) => [caseKey(row), row]));
   const worst = result.worst.map((key) => rows.get(key)).filter((row) => row !== undefined);
   const worstKeys = new Set(result.worst);
@@ -42,15 +41,28 @@ function ofSuite(state: RunState, detail: Detail, several: boolean): string {
   const columns = ["case", "base", "head"];
   const open = several ? 3 : detail.open;
   return paragraphs(
-    summary,
-    foldedTable(columns, show(worst), { open, folded: detail.folded }, `cases that got worse`),
+    several ? `**${planned.suite}**: ${summary}` : summary,
+    foldedTable(columns, show(worst), { open, folded: detail.folded }, "case", " that got worse"),
     better.length > 0
       ? details(
-          `${better.length < improved ? `${better.length} of the ${improved}` : `The ${improved}`} cases that got better`,
-          foldedTable(columns, show(better), { open: better.length, folded: 0 }, "cases"),
+          `${better.length < improved ? `${better.length} of the ` : ""}${count(improved, "case")} that got better`,
+          foldedTable(columns, show(better), { open: better.length, folded: 0 }, "case"),
         )
       : "",
   );
+}
+
+function changed(worse: number, better: number, compared: number, shown: number): string {
+  const cases = count(compared, "case");
+  if (worse > 0) {
+    const gain = better > 0 ? `${better.toLocaleString("en")} got better` : "none got better";
+    const rest = worse > shown ? ` The ${shown} worst:` : "";
+    return `**${worse.toLocaleString("en")} of ${cases} got worse**, ${gain}.${rest}`;
+  }
+  const lower = shown > 0 ? "none fails more often, but some score lower" : "none got worse";
+  return better > 0
+    ? `${better.toLocaleString("en")} of ${cases} got better, ${lower}.`
+    : `Of ${cases} none got better, ${lower}.`;
 }
 
 const gain = ({ base, head }: CaseRow) => (base && head ? head.passRate - base.passRate : 0);
@@ -67,7 +79,7 @@ function caseCells(row: CaseRow, { planned }: RunState, limit: number): string[]
       ...(item?.expected === undefined ? [] : [`expected ${code(textOf(item.expected), 120)}`]),
     ].join("<br>"),
     side(row.base, before, repeats, limit),
-    side(row.head, after, repeats, limit),
+    side(row.head, after, repeats, limit) + reason(row.head, limit),
   ];
 }
 
@@ -81,9 +93,15 @@ function side(answer: CaseSide | undefined, excerpt: string, repeats: number, li
   if (answer.error) return `${mark} ${code(answer.error.code)} ${plain(answer.error.message, limit)}`;
   // A passing answer beyond what a result keeps has no output.
   const shown = answer.output === undefined ? "" : answer.output === "" ? "_empty_" : code(excerpt, limit);
-  const [failed] = answer.pass ? [] : (answer.failed ?? []);
-  const why = failed
-    ? `<br><sub>${plain(`${failed.type}: ${failed.reason}`, Math.min(limit, 140))}</sub>`
-    : "";
-  return `${mark} ${shown}${why}`.trimEnd();
+  // The mark stays on the line of what it marks.
+  return shown === "" ? mark : `${mark}\u00a0${shown}`;
+}
+
+/** Why the head's answer fails; that it should equal what is expected needs no words. */
+function reason(answer: CaseSide | undefined, limit: number): string {
+  const failed = answer?.pass === false ? (answer.failed ?? []).filter(({ type }) => type !== "equals") : [];
+  const shown = failed
+    .slice(0, 2)
+    .map(({ type, reason: why }) => plain(`${type}: ${why}`, Math.min(limit, 140)));
+  return shown.map((text) => `<br><sub>${text}</sub>`).join("");
 }

@@ -1,6 +1,6 @@
 import type { SideResult, TargetResult } from "../../eval/result.ts";
 import { code } from "../escape.ts";
-import { change, dollars, milliseconds } from "../format.ts";
+import { change, count, dollars, milliseconds } from "../format.ts";
 import type { RunState } from "../standing.ts";
 import type { Detail, ReportInput } from "./input.ts";
 import { details, paragraphs, table } from "./markdown.ts";
@@ -21,7 +21,7 @@ export function costAndLatency({ runs }: ReportInput, detail: Detail): string {
   return paragraphs(
     "### Cost and latency",
     ...open,
-    details(`${folded.length} more targets`, folded.join("\n\n")),
+    details(count(folded.length, "more target"), folded.join("\n\n")),
     unpriced(entries.map(({ target }) => target)),
   );
 }
@@ -31,8 +31,7 @@ function ofTarget({ planned }: RunState, { name, base, head }: TargetResult, nam
     ["cost of 1,000 cases", ...compared(base, head, perThousand, dollars, "unknown")],
     ["latency, median", ...compared(base, head, (side) => side.latency?.p50, milliseconds)],
     ["latency, 95th percentile", ...compared(base, head, (side) => side.latency?.p95, milliseconds)],
-    ["tokens a case, prompt", ...compared(base, head, perCase("prompt"), tokens)],
-    ["tokens a case, answer", ...compared(base, head, perCase("completion"), tokens)],
+    tokensRow(base, head),
   ];
   const title = named ? `${planned.suite} / ${name}` : " ";
   return table([title, ["base", ">"], ["head", ">"], ["change", ">"]], rows);
@@ -57,6 +56,16 @@ const perCase =
   (kind: "prompt" | "completion") =>
   ({ tokens: sums, cases }: SideResult) =>
     cases === 0 || sums.prompt + sums.completion === 0 ? undefined : sums[kind] / cases;
+/** Prompt and answer, the two that are paid for, in one row. */
+function tokensRow(base: SideResult | undefined, head: SideResult | undefined): string[] {
+  const prompt = compared(base, head, perCase("prompt"), tokens);
+  const answer = compared(base, head, perCase("completion"), tokens);
+  const cells = prompt.map((cell, at) =>
+    cell === answer[at] && !/\d/.test(cell) ? cell : `${cell} + ${answer[at]}`,
+  );
+  return ["tokens a case, prompt + answer", ...cells.slice(0, 2), [prompt[2], answer[2]].join(", ")];
+}
+
 const tokens = (amount: number) => amount.toLocaleString("en", { maximumFractionDigits: 1 });
 
 function unpriced(targets: readonly TargetResult[]): string {

@@ -1,8 +1,8 @@
 import type { GateOutcome } from "../../eval/result.ts";
-import { code } from "../escape.ts";
+import { code, plain } from "../escape.ts";
 import { difference, distance, interval, value } from "../format.ts";
 import { bySeverity, gatesOf, type RunState } from "../standing.ts";
-import { limits } from "./headline.ts";
+import { gateSpec, limits } from "./headline.ts";
 import type { Detail, ReportInput } from "./input.ts";
 import { type Column, foldedTable, paragraphs } from "./markdown.ts";
 
@@ -15,6 +15,9 @@ const OUTCOMES: Readonly<Record<GateOutcome["outcome"], readonly [icon: string, 
   Inconclusive: ["🟡", "inconclusive"],
   NotEvaluated: ["⚪", "not judged"],
 };
+
+/** Kept on one line. */
+const whole = (text: string) => text.replaceAll(" ", "\u00a0");
 
 interface Entry {
   readonly state: RunState;
@@ -31,42 +34,43 @@ export function gates({ runs }: ReportInput, detail: Detail): string {
   if (entries.length === 0) return "";
   const several = runs.length > 1 || runs.some(({ planned }) => planned.head.targets.length > 1);
   const columns: Column[] = [
-    ...(several ? ["suite"] : []),
-    "gate",
+    several ? "suite and gate" : "gate",
+    "verdict",
     ["base", ">"],
     ["head", ">"],
     ["change", ">"],
     "90 % interval",
     "allowed",
-    "verdict",
   ];
-  const rows = entries.map((entry) => [...(several ? [suiteCell(entry)] : []), ...cells(entry)]);
+  const rows = entries.map((entry) => cells(entry, several));
   const failing = entries.filter(({ gate }) => !gate.passed).length;
   // A failing gate is never folded away before the others are.
   const open = Math.max(2 * detail.open, Math.min(failing, detail.folded));
-  return paragraphs("### Gates", foldedTable(columns, rows, { open, folded: detail.folded }, "gates"));
+  return paragraphs("### Gates", foldedTable(columns, rows, { open, folded: detail.folded }, "gate"));
 }
 
 function suiteCell({ state: { planned }, gate }: Entry): string {
   const target = planned.head.targets.length > 1 ? ` / ${gate.target}` : "";
-  return `${planned.suite}${target}${planned.gating ? "" : "<br><sub>advisory</sub>"}`;
+  return `${whole(`**${planned.suite}**${target}`)}${planned.gating ? "" : " (advisory)"}<br>`;
 }
 
-function cells({ state, gate }: Entry): string[] {
-  const spec = state.planned.bundle.gates.find(({ name }) => name === gate.name);
+function cells({ state, gate }: Entry, several: boolean): string[] {
+  const spec = gateSpec(state, gate);
   const margin = spec?.margin === undefined ? [] : [`margin ${distance(gate.metric, spec.margin)}`];
   const bounds = limits(gate, spec);
   const [icon, words] = OUTCOMES[gate.outcome];
-  const named = gate.name === gate.metric ? "" : `${gate.name}<br>`;
+  const note =
+    gate.outcome === "NotEvaluated" && gate.message ? `<br><sub>${plain(gate.message, 120)}</sub>` : "";
+  const named = gate.name === gate.metric ? "" : several ? `${gate.name} ` : `${gate.name}<br>`;
   return [
-    `${named}${code(gate.metric)}`,
-    value(gate.metric, gate.base),
-    value(gate.metric, gate.head),
-    difference(gate.metric, gate.delta),
-    interval(gate),
-    [...margin, ...(bounds === "" ? [] : [bounds])].join(", ") || "–",
+    `${several ? suiteCell({ state, gate }) : ""}${named}${code(gate.metric)}`,
     gate.passed
-      ? `${icon} ${words}`
-      : `${gate.outcome === "Regressed" || gate.outcome === "NotMet" ? icon : `${icon} ❌`} **${words}**`,
+      ? whole(`${icon} ${words}`) + note
+      : `${gate.outcome === "Regressed" || gate.outcome === "NotMet" ? icon : `${icon} ❌`} **${words}**${note}`,
+    whole(value(gate.metric, gate.base)),
+    whole(value(gate.metric, gate.head)),
+    whole(difference(gate.metric, gate.delta)),
+    whole(interval(gate)).replace("…\u00a0", "… "),
+    [...margin, ...(bounds === "" ? [] : [bounds])].map(whole).join("<br>") || "–",
   ];
 }

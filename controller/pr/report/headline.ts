@@ -1,3 +1,5 @@
+import type { Gate } from "../../../schemas/eval-suite.ts";
+import { DEFAULT_GATE } from "../../eval/gates.ts";
 import type { GateOutcome } from "../../eval/result.ts";
 import { code, plain } from "../escape.ts";
 import { count, distance, interval, points, value } from "../format.ts";
@@ -62,7 +64,8 @@ function failure(gating: readonly RunState[]): string {
       .filter(({ passed }) => !passed)
       .map(({ outcome }) => outcome),
   );
-  if (outcomes.includes("Regressed")) return "this makes it worse";
+  if (outcomes.includes("Regressed"))
+    return failed.length === 1 ? `${failed[0]?.planned.suite} gets worse` : `${failed.length} suites fail`;
   if (failed.some(({ result }) => (result?.critical.length ?? 0) > 0)) return "a critical case fails";
   if (outcomes.includes("NotMet")) return "a limit is not kept";
   if (outcomes.includes("Inconclusive")) return "not shown to be good enough";
@@ -90,25 +93,31 @@ function statements(input: ReportInput): string[] {
       `This comes from a fork, so nothing was sent to a model yet. To evaluate ${suites.slice(0, 5).join(", ")}${suites.length > 5 ? ` and ${suites.length - 5} more` : ""}, somebody with write access comments ${code(okToTest(assessment.headSha))} on a line of its own. The next push voids it.`,
     );
   }
-  const ordered = [...runs].sort((a, b) => Number(b.planned.gating) - Number(a.planned.gating));
-  return [...said, ...ordered.flatMap((state) => runStatements(state))];
+  if (verdict.reason === "NotEvaluated") {
+    const policy = verdict.state === "failure" ? "makes that a failure" : "lets that pass";
+    said.push(`${plain(verdict.summary)}, see below. The Repository's ${code("onNotEvaluated")} ${policy}.`);
+  }
+  return [...said, ...runs.flatMap(runStatements)];
 }
 
 function runStatements(state: RunState): string[] {
   const { planned, name, result } = state;
   const suite = `**${planned.suite}**${planned.gating ? "" : " (advisory)"}`;
   const standing = standingOf(state);
-  if (standing === "Running") return [`${suite} is being evaluated; this comment follows.`];
+  if (standing === "Running")
+    return [`${suite} is being evaluated. This comment is updated when the answers are in.`];
   if (standing === "Error") {
     const { reason, message } = troubleOf(state);
     return [
-      `${suite} could not be evaluated: ${inWords(reason)} (${code(reason)}). ${plain(message, 400)}. No verdict was drawn. To try again, set the annotation ${code("slipway.dev/requestedAt")} on EvalRun ${code(name)}.`,
+      `${suite} could not be evaluated: ${inWords(reason)} (${code(reason)}: ${plain(message, 400)}). No verdict was drawn. To try again, set the annotation ${code("slipway.dev/requestedAt")} on EvalRun ${code(name)}.`,
     ];
   }
-  const critical = (result?.critical ?? []).slice(0, 5).map(({ id, alsoOnBase }) => {
-    return `${suite}: the critical case ${code(id, 80)} fails in every repeat${alsoOnBase ? ", as it does on the base" : ""}.`;
-  });
   const several = planned.head.targets.length > 1;
+  const critical = (result?.critical ?? []).slice(0, 5).map(({ id, target, alsoOnBase }) => {
+    const where = several ? `${suite} on ${code(target)}` : suite;
+    const always = planned.bundle.repeats > 1 ? " in every repeat" : "";
+    return `${where}: the critical case ${code(id, 80)} **fails**${always}${alsoOnBase ? ", as on the base" : ""}.`;
+  });
   const gates = [...gatesOf(state)].sort(bySeverity);
   const telling = gates.filter(
     ({ outcome, passed }) => !passed || (outcome !== "Met" && outcome !== "NotEvaluated"),
@@ -116,15 +125,19 @@ function runStatements(state: RunState): string[] {
   const sentences = telling.map((gate) =>
     sentence(state, gate, several ? `${suite} on ${code(gate.target)}` : suite),
   );
-  if (critical.length + sentences.length > 0) return [...critical, ...sentences];
-  return gates.length > 0 ? [`${suite}: ${count(gates.length, "gate")} of ${gates.length} hold.`] : [];
+  const failing = telling.filter(({ passed }) => !passed).length;
+  const said = [...sentences.slice(0, failing), ...critical, ...sentences.slice(failing)];
+  if (said.length > 0) return said;
+  return gates.length > 0
+    ? [`${suite}: ${gates.length === 1 ? "its gate holds" : `all ${gates.length} gates hold`}.`]
+    : [];
 }
 
 /** One sentence a gate, in words. */
-function sentence({ planned }: RunState, gate: GateOutcome, where: string): string {
+function sentence(state: RunState, gate: GateOutcome, where: string): string {
   const metric = code(gate.metric);
   const from = `${value(gate.metric, gate.base)} → ${value(gate.metric, gate.head)}`;
-  const spec = planned.bundle.gates.find(({ name }) => name === gate.name);
+  const spec = gateSpec(state, gate);
   const margin = spec?.margin === undefined ? "" : `, margin ${distance(gate.metric, spec.margin)}`;
   const sure = `(90 % interval ${interval(gate)}${margin})`;
   const moves = `${metric} ${moved(gate)}, ${from} ${sure}`;
@@ -138,7 +151,7 @@ function sentence({ planned }: RunState, gate: GateOutcome, where: string): stri
     case "Inconclusive":
       return `${where} is inconclusive: ${metric} ${from} ${sure}. ${needed(gate)}${gate.passed ? "The gate lets that pass." : "The gate wants proof, so it fails."}`;
     case "NotMet":
-      return `${where} misses a limit: ${metric} is ${value(gate.metric, gate.head)}, demanded ${limits(gate, spec) || plain(gate.message ?? "", 200)}.`;
+      return `${where} misses a limit: ${metric} is ${value(gate.metric, gate.head)}${gate.base === undefined ? "" : `, ${value(gate.metric, gate.base)} on the base`}; demanded is ${limits(gate, spec) || plain(gate.message ?? "", 200)}.`;
     default:
       return `${where}: gate ${code(gate.name)} could not be judged${gate.message === undefined ? "" : `: ${plain(gate.message, 300)}`}.`;
   }
@@ -148,6 +161,12 @@ function moved({ metric, delta }: GateOutcome): string {
   if (delta === undefined) return "changes";
   if (points(metric, delta).startsWith("±")) return "stays the same";
   return `${delta > 0 ? "rises" : "falls"} by ${distance(metric, delta)}`;
+}
+
+/** A gate as the base's policy has it; a suite without gates has the default. */
+export function gateSpec({ planned }: RunState, gate: GateOutcome): Gate | undefined {
+  const { gates } = planned.bundle;
+  return (gates.length > 0 ? gates : [DEFAULT_GATE]).find(({ name }) => name === gate.name);
 }
 
 /** `≥ 80.0 %, ≤ …`; the margin is another matter. */

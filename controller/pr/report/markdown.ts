@@ -1,10 +1,12 @@
+import { count } from "../format.ts";
+
 /** A column's title, and `>` where its cells are numbers. */
 export type Column = string | readonly [title: string, align: ">"];
 
 /** A table; cells must be one line and escaped. */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
   const titles = columns.map((column) => (typeof column === "string" ? column : column[0]));
-  const rules = columns.map((column) => (typeof column === "string" ? "---" : "--:"));
+  const rules = columns.map((column) => (typeof column === "string" ? ":--" : "--:"));
   return [titles, rules, ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
@@ -34,15 +36,19 @@ export function foldedTable(
   rows: readonly (readonly string[])[],
   size: { readonly open: number; readonly folded: number },
   noun: string,
+  what = "",
 ): string {
   const open = rows.slice(0, size.open);
   const folded = rows.slice(size.open, size.open + size.folded);
   const left = rows.length - open.length - folded.length;
-  const unseen = left > 0 ? `_${left} more ${noun} are left out here._` : "";
+  const unseen = left > 0 ? `_${count(left, `more ${noun}`)}${what}: not shown here._` : "";
   return paragraphs(
     open.length > 0 ? table(columns, open) : "",
     folded.length > 0
-      ? details(`${folded.length + left} more ${noun}`, paragraphs(table(columns, folded), unseen))
+      ? details(
+          `${count(folded.length + left, `more ${noun}`)}${what}`,
+          paragraphs(table(columns, folded), unseen),
+        )
       : unseen,
   );
 }

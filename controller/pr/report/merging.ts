@@ -24,16 +24,19 @@ export function whatMergingChanges(input: ReportInput, detail: Detail): string {
       ["object", "effect", "revision", "evaluated by"],
       rows,
       { open: 2 * detail.open, folded: detail.folded },
-      "objects",
+      "object",
     ),
   );
 }
 
-function effect({ change }: Change, { repository }: ReportInput): string {
+function effect({ key, change }: Change, { repository, assessment }: ReportInput): string {
   switch (change) {
     case "added":
       return "is created";
     case "removed":
+      // What cannot be read is not known to be gone: it is neither applied nor deleted.
+      if (assessment.head?.errors.some(({ object }) => object === key)) return "is invalid, stays as it is";
+      if (assessment.head?.incomplete) return "cannot be found, stays as it is";
       return repository.spec.prune ? "**is deleted**" : "leaves git and stays in the cluster";
     case "changed":
       return "behaves differently";
@@ -52,7 +55,7 @@ function revisions({ change, baseRevision, headRevision }: Change): string {
 function judges({ key, change }: Change, { assessment, plan }: ReportInput): string {
   if (change === "settings" || key.startsWith("EvalSuite/")) return "–";
   const reaching = (assessment.impact?.suites ?? []).filter(({ via }) => via.includes(key));
-  if (reaching.length === 0) return "**no suite**";
+  if (reaching.length === 0) return change === "removed" ? "–" : "**no suite**";
   const running = new Set(plan.runs.map(({ suite }) => suite));
   const skipped = new Set(plan.notEvaluated.map(({ suite }) => suite));
   const names = reaching

@@ -14,12 +14,13 @@ export function errors({ verdict }: ReportInput, detail: Detail): string {
 
 export function warnings({ assessment }: ReportInput, detail: Detail): string {
   const found = newWarnings(assessment);
-  return details(`${count(found.length, "new finding")} that stop nothing`, findings(found, 4 * detail.open));
+  return details(count(found.length, "new warning"), findings(found, 4 * detail.open));
 }
 
 function findings(list: readonly LoadError[], limit: number): string {
   const rows = list.slice(0, limit).map(({ location, message }) => {
-    const field = location.field ? ` ${code(location.field)}` : "";
+    const { field: name } = location;
+    const field = name === undefined || message.includes(name) ? "" : ` ${code(name)}`;
     return `- ${code(formatLocation(location))}${field}: ${plain(message, 400)}`;
   });
   const left = list.length - rows.length;
@@ -63,7 +64,7 @@ export function method({ runs }: ReportInput, detail: Detail): string {
   return details(
     "How this was judged",
     paragraphs(
-      blocks.length === 0
+      runs.every((state) => gatesOf(state).length === 0)
         ? ""
         : "Base and head answer the same cases, interleaved, and are compared case by case. Each gate is the 90 % interval of head minus base: above minus the margin it is within margin, wholly above 0 improved; else wholly below 0 regressed, else inconclusive (for latency and cost the other way round). Claims of a regression stand Holm's correction.",
       blocks.join("\n"),
@@ -79,7 +80,7 @@ function ofRun({ planned, name, run, result }: RunState, detail: Detail): string
   const facts = [
     `EvalRun ${code(name)}`,
     `suite revision <code>${bundle.revision.slice(0, 12)}</code>`,
-    `${count(bundle.cases.length, "case")} × ${count(bundle.repeats, "repeat")}`,
+    `${count(bundle.cases.length, "case")}${bundle.repeats > 1 ? ` × ${bundle.repeats} repeats` : ""}`,
     ...(methods.size > 0 ? [[...methods].join(", ")] : []),
     ...(bundle.judge
       ? [`judge ${code(bundle.judge.name)} <code>${bundle.judge.revision.slice(0, 12)}</code>`]

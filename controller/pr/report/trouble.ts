@@ -10,7 +10,7 @@ const WORDS: Readonly<Record<string, string>> = {
   JudgeGarbage: "the judge's answer makes no sense",
   ModelDeploymentNotFound: "the deployment is not there",
   ModelGarbage: "the model's endpoint does not answer as OpenAI's API does",
-  ModelRateLimited: "the model's endpoint refuses so many calls (HTTP 429)",
+  ModelRateLimited: "the model's endpoint refuses so many calls",
   ModelRedirected: "the model's endpoint redirects elsewhere",
   ModelRejected: "the model's endpoint rejects the request",
   ModelTimeout: "the model's endpoint takes too long",

@@ -1,0 +1,265 @@
+import { describe, expect, test } from "vitest";
+import { assessmentOf, type PullRequestOptions } from "../../test/pull-request.ts";
+import {
+  deployment,
+  prompt,
+  REPOSITORY,
+  type SuiteOptions,
+  suite as suiteOf,
+} from "../../test/support-repository.ts";
+import { planEvaluation } from "./plan.ts";
+
+const suite = (options: SuiteOptions = {}) => suiteOf({ cases: 5, ...options });
+const BASE = { ...REPOSITORY, "suite.yaml": suite() };
+
+async function plan({ trusted = true, settings = {}, ...options }: Partial<PullRequestOptions>) {
+  const assessment = await assessmentOf({ base: BASE, head: {}, ...options });
+  return planEvaluation(assessment, settings, trusted);
+}
+const changed = { "prompt.yaml": prompt({ skill: 90 }) };
+const content = (run: {
+  targets: readonly { prompt: { spec: { messages: readonly { content: string }[] } } }[];
+}) => run.targets[0]?.prompt.spec.messages[0]?.content;
+
+describe("what is run", () => {
+  test("a changed prompt, as the base and the merge result have it", async () => {
+    const { runs, notEvaluated } = await plan({ head: changed });
+    expect(notEvaluated).toEqual([]);
+    expect(runs).toMatchObject([{ suite: "triage", gating: true, via: ["PromptTemplate/triage"] }]);
+    expect(content(runs[0]!.base)).toContain("Skill 76");
+    expect(content(runs[0]!.head)).toContain("Skill 90");
+  });
+
+  test.each([
+    ["nothing", {}],
+    ["a description", { "prompt.yaml": prompt({ skill: 76, description: "Sorts." }) }],
+    ["a price", { "model.yaml": deployment({ priced: false }) }],
+    ["a prompt that no suite asks", { "other.yaml": prompt({ skill: 1, name: "other" }) }],
+    ["a suite alone", { "suite.yaml": suite({ cases: 3 }) }],
+  ])("nothing where the pull request changes %s", async (_, head) => {
+    expect(await plan({ head })).toEqual({ runs: [], notEvaluated: [] });
+  });
+
+  test("cases, graders, gates and budget of the base, whatever the head says", async () => {
+    const lax = suite({
+      cases: 3,
+      gates: [{ name: "lax", metric: "pass-rate", margin: 1 }],
+      spec: { assert: [{ type: "contains", value: "" }], budget: { maxCalls: 1 } },
+    });
+    const { runs } = await plan({ head: { ...changed, "suite.yaml": lax } });
+    expect(runs[0]?.bundle).toMatchObject({
+      assert: [{ type: "equals" }],
+      gates: [{ name: "right-team", margin: 0.05 }],
+      budget: { maxCalls: 20_000 },
+    });
+    expect(runs[0]?.bundle.cases).toHaveLength(5);
+  });
+
+  test("a suite that the head deletes still judges", async () => {
+    const { runs } = await plan({ head: { ...changed, "suite.yaml": undefined } });
+    expect(runs.map((run) => run.suite)).toEqual(["triage"]);
+  });
+
+  test("a suite that only the head has does not judge", async () => {
+    const { runs } = await plan({ head: { ...changed, "mine.yaml": suite({ name: "mine", cases: 3 }) } });
+    expect(runs.map((run) => run.suite)).toEqual(["triage"]);
+  });
+
+  test("the judge of the base; a judge that changes is no reason to run", async () => {
+    const base = {
+      ...BASE,
+      "judge.yaml": deployment({ name: "judge", model: "strict" }),
+      "suite.yaml": suite({ spec: { judge: { modelRef: { name: "judge" } } } }),
+    };
+    const kinder = { "judge.yaml": deployment({ name: "judge", model: "kind" }) };
+    expect(await plan({ base, head: kinder })).toEqual({ runs: [], notEvaluated: [] });
+    const { runs } = await plan({ base, head: { ...kinder, ...changed } });
+    expect(runs[0]?.bundle.judge?.spec.external?.model).toBe("strict");
+  });
+
+  test("only the targets that differ", async () => {
+    const base = {
+      ...BASE,
+      "large.yaml": deployment({ name: "large", model: "large-1" }),
+      "suite.yaml": suite({
+        targets: [
+          { name: "small", prompt: "triage" },
+          { name: "large", prompt: "triage", model: "large" },
+        ],
+      }),
+    };
+    const { runs } = await plan({
+      base,
+      head: { "large.yaml": deployment({ name: "large", model: "large-2" }) },
+    });
+    expect(runs[0]?.base.targets.map(({ name }) => name)).toEqual(["large"]);
+    expect(runs[0]?.head.targets.map(({ name }) => name)).toEqual(["large"]);
+  });
+});
+
+describe("what decides", () => {
+  test.each([
+    [undefined, true],
+    [["triage"], true],
+    [["other"], false],
+    [[], false],
+  ])("with requiredSuites %j: %s", async (requiredSuites, gating) => {
+    const settings = requiredSuites === undefined ? {} : { requiredSuites };
+    expect((await plan({ head: changed, settings })).runs[0]?.gating).toBe(gating);
+    expect((await plan({ head: changed, settings, trusted: false })).notEvaluated[0]?.gating).toBe(gating);
+  });
+});
+
+describe("what is not run, and why", () => {
+  test("a fork without approval: nothing, but a change that touches nothing needs none", async () => {
+    expect(await plan({ head: changed, trusted: false })).toMatchObject({
+      runs: [],
+      notEvaluated: [{ suite: "triage", reason: "Fork" }],
+    });
+    expect(await plan({ head: {}, trusted: false })).toEqual({ runs: [], notEvaluated: [] });
+  });
+
+  test("a suspended suite, if the base suspends it", async () => {
+    const base = { ...BASE, "suite.yaml": suite({ spec: { suspend: true } }) };
+    expect(await plan({ base, head: changed })).toMatchObject({
+      runs: [],
+      notEvaluated: [{ reason: "Suspended" }],
+    });
+    const head = { ...changed, "suite.yaml": suite({ spec: { suspend: true } }) };
+    expect((await plan({ head })).runs).toHaveLength(1);
+  });
+
+  test("a prompt that is invalid in the head", async () => {
+    const head = { "prompt.yaml": prompt({ skill: 90 }).replace("{{ticket}}", "{{nothing}}") };
+    expect(await plan({ head })).toMatchObject({ runs: [], notEvaluated: [{ reason: "Invalid" }] });
+  });
+
+  test("a prompt in a file that cannot be read is not taken for removed", async () => {
+    const head = { "prompt.yaml": prompt({ skill: 90 }).slice(0, -9) };
+    expect(await plan({ head })).toMatchObject({ runs: [], notEvaluated: [{ reason: "Invalid" }] });
+  });
+
+  test("a prompt that is removed", async () => {
+    const { runs, notEvaluated } = await plan({
+      head: { "prompt.yaml": undefined, "suite.yaml": undefined },
+    });
+    expect(runs).toEqual([]);
+    expect(notEvaluated).toMatchObject([
+      { reason: "Removed", message: "PromptTemplate/triage is removed by the pull request" },
+    ]);
+  });
+
+  test("one target's prompt that is removed leaves the others", async () => {
+    const targets = [
+      { name: "one", prompt: "triage" },
+      { name: "two", prompt: "other" },
+    ];
+    const base = {
+      ...BASE,
+      "other.yaml": prompt({ skill: 1, name: "other" }),
+      "suite.yaml": suite({ targets }),
+    };
+    const head = { ...changed, "other.yaml": undefined, "suite.yaml": suite() };
+    const { runs, notEvaluated } = await plan({ base, head });
+    expect(notEvaluated).toMatchObject([{ reason: "Removed" }]);
+    expect(runs[0]?.head.targets.map(({ name }) => name)).toEqual(["one"]);
+    expect(runs[0]?.base.targets.map(({ name }) => name)).toEqual(["one"]);
+  });
+
+  test("a target that the base lacks", async () => {
+    const base = { ...BASE, "model.yaml": "" };
+    expect(await plan({ base, head: changed })).toMatchObject({ notEvaluated: [{ reason: "Unresolved" }] });
+  });
+
+  test("a suite that is invalid on the base, which might have judged", async () => {
+    const base = { ...BASE, "suite.yaml": suite().replace('"targets"', '"target"') };
+    expect(await plan({ base, head: changed })).toMatchObject({
+      runs: [],
+      notEvaluated: [{ suite: "triage", reason: "Invalid" }],
+    });
+    // Mending it is no change that it would judge.
+    expect(await plan({ base, head: { "suite.yaml": suite() } })).toEqual({ runs: [], notEvaluated: [] });
+  });
+});
+
+describe("the hosts that a deployment may be asked at", () => {
+  const moved = (host: string) => ({ "model.yaml": deployment({ host, model: "small-2" }) });
+
+  test.each([
+    ["the base's own", "https://models.example.com/v2", {}, true],
+    ["the base's own, port written out", "https://models.example.com:443/v1", {}, true],
+    ["another port", "https://models.example.com:8443/v1", {}, false],
+    ["without TLS", "http://models.example.com/v1", {}, false],
+    ["a name that ends alike", "https://evilmodels.example.com/v1", {}, false],
+    ["a name that begins alike", "https://models.example.com.evil.test/v1", {}, false],
+    ["the metadata service", "http://169.254.169.254/latest", {}, false],
+    ["a host that policy allows", "https://new.example.com/v1", { allowedHosts: ["new.example.com"] }, true],
+    ["a wildcard", "https://eu.example.org/v1", { allowedHosts: ["*.example.org"] }, true],
+    ["two labels for a wildcard", "https://a.eu.example.org/v1", { allowedHosts: ["*.example.org"] }, false],
+  ])("%s", async (_, host, settings, allowed) => {
+    const { runs, notEvaluated } = await plan({ head: moved(host), settings });
+    expect(runs).toHaveLength(allowed ? 1 : 0);
+    expect(notEvaluated.map(({ reason }) => reason)).toEqual(allowed ? [] : ["HostNotAllowed"]);
+  });
+
+  test("a new host with the old key: no run is planned, so nothing is sent", async () => {
+    const { runs, notEvaluated } = await plan({ head: moved("https://collector.evil.test/v1") });
+    expect(runs).toEqual([]);
+    expect(notEvaluated[0]?.message).toContain("collector.evil.test");
+    expect(notEvaluated[0]?.message).toContain("Nothing was sent there, no key either");
+  });
+
+  test("a host that only the head's policy would allow is not", async () => {
+    const head = {
+      ...moved("https://new.example.com/v1"),
+      "extra.yaml": deployment({ name: "extra", host: "https://new.example.com/v1" }),
+    };
+    expect((await plan({ head })).notEvaluated).toMatchObject([{ reason: "HostNotAllowed" }]);
+  });
+
+  test("the base's address is never in question", async () => {
+    const base = { ...BASE, "model.yaml": deployment({ host: "http://Models.internal.:8000/v1" }) };
+    expect((await plan({ base, head: changed })).runs).toHaveLength(1);
+  });
+});
+
+describe("the budget", () => {
+  const two = { ...BASE, "second.yaml": suite({ name: "second", cases: 3 }) };
+  const costs = async (options: Partial<PullRequestOptions>) =>
+    (await plan(options)).runs.map(({ bundle }) => bundle.budget.maxCost);
+
+  test("is the suite's where the pull request has none", async () => {
+    expect(await costs({ head: changed })).toEqual([undefined]);
+  });
+
+  test.each([
+    ["0.57", ["0.285000", "0.285000"]],
+    ["1", ["0.500000", "0.500000"]],
+    ["0.000001", ["0.000000", "0.000000"]],
+  ])("of %s is shared among the runs", async (total, shares) => {
+    expect(await costs({ base: two, head: changed, settings: { maxCostPerPullRequest: total } })).toEqual(
+      shares,
+    );
+  });
+
+  test("is not shared with suites that are not run", async () => {
+    const base = { ...two, "second.yaml": suite({ name: "second", spec: { suspend: true } }) };
+    expect(await costs({ base, head: changed, settings: { maxCostPerPullRequest: "0.57" } })).toEqual([
+      "0.570000",
+    ]);
+  });
+
+  test.each([
+    ["0.1", "0.1"],
+    ["0.9", "0.500000"],
+  ])("of a suite that allows %s is %s of 0.50", async (own, expected) => {
+    const base = { ...BASE, "suite.yaml": suite({ spec: { budget: { maxCost: own } } }) };
+    expect(await costs({ base, head: changed, settings: { maxCostPerPullRequest: "0.5" } })).toEqual([
+      expected,
+    ]);
+  });
+});
+
+test("a conflict plans nothing", async () => {
+  expect(await plan({ head: changed, conflicts: ["prompt.yaml"] })).toEqual({ runs: [], notEvaluated: [] });
+});
