@@ -196,54 +196,31 @@ async function readCaseFiles(
   manifests: Map<string, Manifest>,
   errors: LoadError[],
 ) {
-  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
+  const { found, caseFiles } = findCaseFiles(entries, prefix, manifests, errors);
   const pinned: CustomResource<unknown>[] = [];
   const cases = new Map<string, readonly EvalCase[]>();
   const blobs = new Map<string, Uint8Array>();
-  const caseFiles = new Set<string>();
-  let total = 0;
+  // All at once: each read of a commit is a process.
+  const contents = await source.read([...new Set([...found.values()].flat())]);
   for (const [key, manifest] of manifests) {
     if (manifest.object.kind !== "EvalSuite") {
       pinned.push(manifest.object);
       continue;
     }
     const spec = manifest.object.spec as EvalSuiteSpec;
-    const found: SourceEntry[] = [];
-    let faults = 0;
-    const fault = (index: number, message: string) => {
-      faults += 1;
-      errors.push({
-        location: manifest.locate(["spec", "cases", "files", index, "path"]),
-        message,
-        object: key,
-      });
-    };
-    (spec.cases.files ?? []).forEach((file, index) => {
-      const entry = byPath.get(prefix + file.path);
-      if (!entry) fault(index, `there is no file ${prefix}${file.path}`);
-      else if (entry.size > LIMITS.caseFileBytes)
-        fault(index, `${entry.path} has ${entry.size} bytes; the limit is ${LIMITS.caseFileBytes}`);
-      else if (total + entry.size > LIMITS.totalCaseFileBytes)
-        fault(index, `the case files have more than ${LIMITS.totalCaseFileBytes} bytes with ${entry.path}`);
-      else {
-        total += entry.size;
-        found.push(entry);
-      }
-      caseFiles.add(prefix + file.path);
-    });
-    if (faults > 0) continue;
-    const contents = await source.read(found);
-    const files = found.map((entry) => ({
+    const files = found.get(key)?.map((entry) => ({
       path: entry.path,
       data: contents.get(entry.id) ?? new Uint8Array(),
     }));
+    if (!files) continue;
+    const before = errors.length;
     files.forEach(({ path, data }, index) => {
       const message = caseFileFault(path, data);
-      if (message !== undefined) fault(index, message);
+      if (message !== undefined) errors.push(caseFileError(manifest, key, index, message));
     });
-    if (faults > 0) continue;
+    if (errors.length > before) continue;
     const loaded = loadCases(files, spec.cases.inline ?? []);
-    await setImmediate();
+    if (files.length > 0) await setImmediate();
     if (loaded.errors.length > 0) {
       for (const error of loaded.errors.slice(0, 20)) errors.push(caseError(error, manifest, key));
       continue;
@@ -261,6 +238,49 @@ async function readCaseFiles(
   }
   return { pinned, cases, blobs, caseFiles };
 }
+
+/** The case files of each suite that names none in vain, and the paths of all that are named. */
+function findCaseFiles(
+  entries: readonly SourceEntry[],
+  prefix: string,
+  manifests: ReadonlyMap<string, Manifest>,
+  errors: LoadError[],
+) {
+  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
+  const found = new Map<string, readonly SourceEntry[]>();
+  const caseFiles = new Set<string>();
+  let total = 0;
+  for (const [key, manifest] of manifests) {
+    if (manifest.object.kind !== "EvalSuite") continue;
+    const { files = [] } = (manifest.object.spec as EvalSuiteSpec).cases;
+    const usable: SourceEntry[] = [];
+    files.forEach((file, index) => {
+      const path = prefix + file.path;
+      caseFiles.add(path);
+      const entry = byPath.get(path);
+      const message = !entry
+        ? `there is no file ${path}`
+        : entry.size > LIMITS.caseFileBytes
+          ? `${path} has ${entry.size} bytes; the limit is ${LIMITS.caseFileBytes}`
+          : total + entry.size > LIMITS.totalCaseFileBytes
+            ? `the case files have more than ${LIMITS.totalCaseFileBytes} bytes with ${path}`
+            : undefined;
+      if (message !== undefined) errors.push(caseFileError(manifest, key, index, message));
+      else if (entry) {
+        total += entry.size;
+        usable.push(entry);
+      }
+    });
+    if (usable.length === files.length) found.set(key, usable);
+  }
+  return { found, caseFiles };
+}
+
+const caseFileError = (manifest: Manifest, object: string, index: number, message: string): LoadError => ({
+  location: manifest.locate(["spec", "cases", "files", index, "path"]),
+  message,
+  object,
+});
 
 /** Cases that stand in the manifest itself are told by their field; the file's place is the manifest's to know. */
 function caseError(error: SlipwayError, manifest: Manifest, object: string): LoadError {
