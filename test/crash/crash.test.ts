@@ -58,10 +58,10 @@ describe("killed", () => {
       const outcome = await crash(point);
       console.log(`${title}: ${outcome.modelCalls} model calls, ${outcome.repeatedCalls} repeated`);
       expect(outcome.kills).toBe(1);
-      expect(outcome.endState).toEqual(calm.endState);
-      expect([...outcome.comments.values()]).toEqual([1]);
-      expect(doubledWrites(outcome.forgeWrites)).toEqual([]);
-      expect(outcome.repeatedCalls).toBeLessThanOrEqual(CONCURRENCY);
+      expect.soft([...outcome.comments.values()], "comments of each pull request").toEqual([1]);
+      expect.soft(doubledWrites(outcome.forgeWrites), "forge writes that were doubled").toEqual([]);
+      expect.soft(outcome.repeatedCalls, "model calls repeated").toBeLessThanOrEqual(CONCURRENCY);
+      expect.soft(outcome.endState).toEqual(calm.endState);
     },
     300_000,
   );

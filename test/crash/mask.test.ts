@@ -23,8 +23,14 @@ it("drops what time and chance decide, and keeps the rest", () => {
   });
 });
 
-it("masks short commits, times and how calls divide, in text", () => {
-  expect(maskText(`head ${sha.slice(0, 8)}, p50 31 ms, 12 model calls made, 24 saved`, names)).toBe(
-    "head <head>, p50 TIME, 36 calls",
+it("masks short commits, latencies and how calls divide, in text", () => {
+  expect(maskText(`head ${sha.slice(0, 8)}, after 1.5 s`, names)).toBe("head <head>, after TIME");
+  expect(maskText("| rate | 1 | 2 |\n| latency, median | 31 ms | 30 ms | −1 ms (−3 %) |\nend", names)).toBe(
+    "| rate | 1 | 2 |\n| LATENCY |\nend",
   );
+  const calls = (text: string) => maskText(`12 cases · ${text}`, names);
+  expect(calls("12 calls made, 12 saved, 0 repeated · cost unknown")).toBe("12 cases · 24 calls");
+  expect(calls("1 call made, 23 saved, 0 repeated · cost unknown")).toBe("12 cases · 24 calls");
+  expect(calls("1 model call made, 23 saved by the cache")).toBe("12 cases · 24 calls by the cache");
+  expect(calls("0 calls made, 24 saved, 0 repeated · 0 USD")).toBe("12 cases · 24 calls");
 });

@@ -31,6 +31,9 @@ function sumOf(calls: unknown): unknown {
   return { total: made + saved };
 }
 
+/** "12 calls made, 12 saved, 0 repeated · cost unknown": what a run paid depends on what was saved before a crash. */
+const CALLS = /(\d+) (?:model )?calls? made, (\d+) saved(, \d+ repeated · (cost unknown|[\d.]+ USD))?/g;
+
 export function maskText(text: string, names: ReadonlyMap<string, string>): string {
   let masked = text;
   for (const [name, replacement] of names) {
@@ -38,9 +41,7 @@ export function maskText(text: string, names: ReadonlyMap<string, string>): stri
     if (/^[0-9a-f]{40}$/.test(name)) masked = masked.replaceAll(name.slice(0, 8), replacement);
   }
   return masked
+    .replace(/^\|[^|\n]*latency.*$/gm, "| LATENCY |")
     .replace(/\d+(\.\d+)? (ms|s)\b/g, "TIME")
-    .replace(
-      /(\d+) model calls? made, (\d+) saved/g,
-      (_, made, saved) => `${Number(made) + Number(saved)} calls`,
-    );
+    .replace(CALLS, (_, made: string, saved: string) => `${Number(made) + Number(saved)} calls`);
 }
