@@ -99,15 +99,15 @@ export class Children {
     signal: AbortSignal,
   ): Promise<boolean> {
     const { client, applied, writes, view } = this.#options;
-    const { uid: ownerUid = "" } = owner.metadata;
     const { name, namespace = "" } = desired.metadata;
     const specDigest = digestOf(desired);
     const current = view.get(type, namespace, name);
     const record = applied.get(id);
+    const isOurs = current !== undefined && belongsTo(current, owner);
     // Its deletion wakes the owner, which then makes it anew.
-    if (current?.metadata.deletionTimestamp !== undefined && isOwnedBy(current, ownerUid)) return false;
+    if (isOurs && current.metadata.deletionTimestamp !== undefined) return false;
     if (current && isUnchanged(current, record, specDigest)) return false;
-    if (current && !isOwnedBy(current, ownerUid)) throw foreign(type, desired, ["another controller"]);
+    if (current && !isOurs) throw foreign(type, desired, ["another controller"]);
     // What is ours is taken back from whoever edited it; what is new must not take anything from anybody.
     const options = { fieldManager: FIELD_MANAGER, force: current !== undefined, signal };
     try {
@@ -158,6 +158,23 @@ export class Children {
     }
     return deleted;
   }
+}
+
+/**
+ * Whether a child is the owner's, or that of one of the same kind and name which was there before it: that one is
+ * gone, or there were no room for this one. Taken over, the child lives on where the garbage collector would
+ * first delete it, for those who mount it to miss.
+ */
+function belongsTo(child: KubeObject, owner: KubeObject): boolean {
+  const { name, uid = "" } = owner.metadata;
+  const { apiVersion, kind } = owner;
+  return (
+    isOwnedBy(child, uid) ||
+    (child.metadata.ownerReferences ?? []).some(
+      (ref) =>
+        ref.controller === true && ref.kind === kind && ref.apiVersion === apiVersion && ref.name === name,
+    )
+  );
 }
 
 /** Nobody has touched what we own of it, and we want nothing else of it. */

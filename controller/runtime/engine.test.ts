@@ -180,6 +180,23 @@ describe("one reconcile", () => {
     expect(ports.log.filter((line) => line.startsWith("status"))).toHaveLength(1);
   });
 
+  test("takes over the child of an owner of its name that was there before it, and no other", async () => {
+    const ownedBy = (name: string) => ({
+      ...map("c"),
+      metadata: {
+        ...map("c").metadata,
+        ownerReferences: [{ apiVersion: "t.dev/v1", kind: "Toy", name, uid: "former", controller: true }],
+      },
+    });
+    const wanted = () => decided({ children: [map("c")] });
+    ports.objects.set("ConfigMap/a/c", ownedBy("another"));
+    expect(await run(wanted)).toMatchObject({ result: "stalled" });
+    expect(ports.log).toEqual(["status b"]);
+    ports.objects.set("ConfigMap/a/c", ownedBy("b"));
+    expect(await run(wanted)).toMatchObject({ result: "changed" });
+    expect(ports.objects.get("ConfigMap/a/c")?.metadata.ownerReferences).toMatchObject([{ uid: "u" }]);
+  });
+
   test("refuses a child of a type or a namespace that is not its own", async () => {
     const elsewhere = { ...map("x"), metadata: { name: "x", namespace: "other" } };
     for (const child of [elsewhere, { ...map("x"), kind: "Secret" }]) {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { isNotFound } from "../../../controller/kube/kube-error.ts";
 import { ConfigMap, type KubeObject } from "../../../controller/kube/resources.ts";
-import { eventually, quiet, type Running, ToyWorld } from "./toy.ts";
+import { eventually, quiet, type Running, TOY, ToyWorld } from "./toy.ts";
 
 let world: ToyWorld;
 let running: Running;
@@ -107,6 +107,18 @@ describe("drift", () => {
       }),
     );
   });
+});
+
+test("an owner that is made again under its name has its children at once", async () => {
+  await world.apply("again", { children: ["again-a"], value: "1" });
+  const former = await world.ready("again");
+  await world.client.delete(TOY, world.namespace, "again");
+  await world.apply("again", { children: ["again-a"], value: "2" });
+  const toy = await world.ready("again");
+  expect(toy.metadata.uid).not.toBe(former.metadata.uid);
+  const child = await world.map("again-a");
+  expect(child.data).toEqual({ value: "2" });
+  expect(child.metadata.ownerReferences).toMatchObject([{ uid: toy.metadata.uid, controller: true }]);
 });
 
 describe("prune", () => {
