@@ -1,8 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { folderSource } from "./folder.ts";
+
+// Many processes or much text: a busy machine needs longer than the default.
+vi.setConfig({ testTimeout: 60_000 });
 
 let root: string;
 beforeAll(() => {
@@ -41,7 +44,7 @@ it("reads a folder as a commit: no symlinks, nothing of git's or npm's", async (
 it("reads more files than a process may have open", async () => {
   const many = join(root, "many");
   mkdirSync(many);
-  for (let i = 0; i < 3000; i += 1) writeFileSync(join(many, `${i}.yaml`), "x");
+  for (let i = 0; i < 1500; i += 1) writeFileSync(join(many, `${i}.yaml`), "x");
   const source = folderSource(many);
-  expect((await source.read(await source.list())).size).toBe(3000);
+  expect((await source.read(await source.list())).size).toBe(1500);
 });

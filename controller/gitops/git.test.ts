@@ -4,10 +4,13 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { SlipwayError } from "../errors.ts";
 import { type GitCredentials, GitMirror, parseTree } from "./git.ts";
 import { LIMITS } from "./source.ts";
+
+// Many processes or much text: a busy machine needs longer than the default.
+vi.setConfig({ testTimeout: 60_000 });
 
 const PASSWORD = "s3cret/pass+word";
 const CREDENTIALS = { username: "reader", password: PASSWORD };

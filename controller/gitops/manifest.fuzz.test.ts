@@ -1,8 +1,11 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { canonicalJson } from "../graph/canonical.ts";
 import { buildGraph } from "../graph/graph.ts";
 import { parseManifests } from "./manifest.ts";
+
+// Many processes or much text: a busy machine needs longer than the default.
+vi.setConfig({ testTimeout: 60_000 });
 
 const EXAMPLE = `# Sorts tickets.
 apiVersion: slipway.dev/v1alpha1

@@ -1,6 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type LoadError, parseFieldPath, parseManifests } from "./manifest.ts";
 import { YAML_LIMITS } from "./yaml-documents.ts";
+
+// Many processes or much text: a busy machine needs longer than the default.
+vi.setConfig({ testTimeout: 60_000 });
 
 const HEAD = "apiVersion: slipway.dev/v1alpha1\nkind: PromptTemplate\nmetadata:\n  name: hello\n";
 const GOOD = `${HEAD}spec:\n  messages:\n    - role: user\n      content: Hi\n`;

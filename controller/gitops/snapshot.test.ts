@@ -1,6 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { heldObjects, loadSnapshot } from "./snapshot.ts";
 import { LIMITS, type Source } from "./source.ts";
+
+// Many processes or much text: a busy machine needs longer than the default.
+vi.setConfig({ testTimeout: 60_000 });
 
 /** A repository in memory. */
 function sourceOf(
