@@ -1,9 +1,10 @@
 import type { PromptTemplate, PromptTemplateStatus } from "../../../schemas/prompt-template.ts";
+import { SlipwayError } from "../../errors.ts";
 import { type LintReport, lintPrompt } from "../../eval/template/lint.ts";
 import { canonicalJson } from "../../graph/canonical.ts";
 import { revisionOf } from "../../graph/graph.ts";
 import type { KubeObject } from "../../kube/resources.ts";
-import { ready, stalled } from "../../runtime/conditions.ts";
+import { ready } from "../../runtime/conditions.ts";
 import type { Decision } from "../../runtime/kind.ts";
 import { revisionFields } from "../types.ts";
 
@@ -11,19 +12,16 @@ export interface ObservedPrompt {
   readonly prompt: PromptTemplate;
 }
 
-/** Compiles a prompt: checks it, and publishes it as a ConfigMap where one is asked for. */
+/**
+ * Compiles a prompt: checks it, and publishes it as a ConfigMap where one is asked for.
+ * @throws SlipwayError InvalidTemplate: the engine says so in the status and leaves what was published as it is
+ */
 export function decide({ prompt }: ObservedPrompt): Decision<PromptTemplateStatus> {
   const { spec } = prompt;
   const lint = lintPrompt(spec);
   const [fault] = lint.errors;
-  if (fault) {
-    return {
-      children: [],
-      effects: [],
-      status: { conditions: stalled("InvalidTemplate", `spec.${fault.field}: ${fault.message}`) },
-      events: [{ type: "Warning", reason: "InvalidTemplate", note: fault.message }],
-    };
-  }
+  // A decision without the ConfigMap would delete what running applications mount.
+  if (fault) throw new SlipwayError("InvalidTemplate", `spec.${fault.field}: ${fault.message}`);
   const revision = revisionOf(prompt, () => undefined) ?? "";
   const children = spec.output ? [configMap(prompt, revision)] : [];
   return {
