@@ -1,8 +1,11 @@
+import type { Condition } from "../../../schemas/common.ts";
 import type { ModelDeployment, ModelDeploymentStatus } from "../../../schemas/model-deployment.ts";
 import { digestOf, type Json } from "../../graph/canonical.ts";
 import { revisionOf } from "../../graph/graph.ts";
+import type { KubeObject } from "../../kube/resources.ts";
 import { ready, reconciling, stalled } from "../../runtime/conditions.ts";
 import type { Decision, EffectOutcome, EffectRequest } from "../../runtime/kind.ts";
+import { requestedAt } from "../../runtime/status.ts";
 import { revisionFields } from "../types.ts";
 
 /** What the probe effect answers. */
@@ -22,9 +25,9 @@ export interface ObservedDeployment {
   readonly probe: EffectOutcome | undefined;
 }
 
-/** How often an endpoint that answers is asked again. */
-const HEALTHY_INTERVAL_MS = 60_000;
-const FIRST_RETRY_MS = 1_000;
+/** How often an endpoint is asked again, at most and at least. */
+const MAX_INTERVAL_MS = 60_000;
+const MIN_INTERVAL_MS = 1_000;
 
 export function probeInput(deployment: ModelDeployment, serviceAccountName: string): ProbeInput | undefined {
   const { external } = deployment.spec;
@@ -54,45 +57,57 @@ export function decide(observed: ObservedDeployment, now: Date): Decision<ModelD
     attempt,
     durable: false,
   });
-  if (!probe) {
+  if (!probe || probe.state === "Running") {
+    // Asking again, or for the first time in this process, says nothing new: the last answer stands until the next.
     return {
       children: [],
-      effects: [request(1)],
-      status: { ...identity, conditions: reconciling("Probing", `asking ${external.baseURL}`) },
-    };
-  }
-  if (probe.state === "Running") {
-    // Asking again says nothing new: the last answer stands until there is another.
-    const status = deployment.status;
-    const known = status?.conditions && status.observedGeneration === deployment.metadata.generation;
-    return {
-      children: [],
-      effects: [request(probe.attempt)],
+      effects: [request(probe?.attempt ?? 1)],
       status: {
         ...identity,
-        conditions: known ? status.conditions : reconciling("Probing", `asking ${external.baseURL}`),
+        conditions: said(deployment) ?? reconciling("Probing", `asking ${external.baseURL}`),
       },
     };
   }
   const output = probe.output as ProbeOutput | undefined;
   const healthy = probe.state === "Succeeded" && output?.ok === true;
-  const wait = healthy
-    ? HEALTHY_INTERVAL_MS
-    : Math.min(HEALTHY_INTERVAL_MS, FIRST_RETRY_MS * 2 ** Math.min(probe.attempt - 1, 6));
+  const asked = requestedAt(deployment as unknown as KubeObject);
+  const askNow = asked !== undefined && asked !== deployment.status?.lastHandledRequestedAt;
+  const wait = askNow ? 0 : healthy ? MAX_INTERVAL_MS : failureInterval(deployment, probe);
   const left = (probe.finishedAt ?? 0) + wait - now.getTime();
   return {
     children: [],
     effects: [request(left <= 0 ? probe.attempt + 1 : probe.attempt)],
-    status: { ...identity, conditions: conditionsOf(probe, output, external.model) },
+    status: { ...identity, conditions: conditionsOf(deployment, probe, output, external.model) },
     requeueAfterMs: Math.max(50, left),
     ...(healthy ? {} : { events: [failureEvent(probe, output)] }),
   };
 }
 
-function conditionsOf(probe: EffectOutcome, output: ProbeOutput | undefined, model: string) {
+/** What is known of this very spec from an earlier answer. */
+function said({ status, metadata }: ModelDeployment): Condition[] | undefined {
+  return status?.observedGeneration === metadata.generation ? status?.conditions : undefined;
+}
+
+/** As long as it has been failing, so that a blip is over in seconds and an outage costs a request a minute. */
+function failureInterval(deployment: ModelDeployment, probe: EffectOutcome): number {
+  const before = said(deployment)?.find(({ type }) => type === "Ready");
+  const since = before?.status === "False" ? Date.parse(before.lastTransitionTime) : Number.NaN;
+  const failing = Number.isNaN(since) ? 0 : (probe.finishedAt ?? 0) - since;
+  return Math.min(MAX_INTERVAL_MS, Math.max(MIN_INTERVAL_MS, failing));
+}
+
+function conditionsOf(
+  deployment: ModelDeployment,
+  probe: EffectOutcome,
+  output: ProbeOutput | undefined,
+  model: string,
+) {
   if (output?.ok) return ready("EndpointAnswers", `${model} answers`);
   const { reason, message, terminal } = failureOf(probe, output);
-  return terminal ? stalled(reason, message) : reconciling(reason, message);
+  // An endpoint's own words may hold a request id; the same failure is not news each minute.
+  const before = said(deployment)?.find(({ type }) => type === "Ready");
+  const text = before?.reason === reason && reason.startsWith("Endpoint") ? before.message : message;
+  return terminal ? stalled(reason, text) : reconciling(reason, text);
 }
 
 function failureOf(probe: EffectOutcome, output: ProbeOutput | undefined) {

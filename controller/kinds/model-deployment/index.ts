@@ -23,8 +23,15 @@ function observe(object: KubeObject, view: View): ObservedDeployment {
   };
 }
 
-/** Reasons that only an edit can mend. */
-const TERMINAL = new Set(["HostNotAllowed", "SecretNotBound", "SecretIncomplete", "ModelNotFound"]);
+/** Reasons that only a person can mend. It is asked again all the same: a Secret that changes wakes nobody. */
+const TERMINAL = new Set([
+  "HostNotAllowed",
+  "SecretNotBound",
+  "SecretIncomplete",
+  "InvalidAllowedHosts",
+  "EndpointUnauthorized",
+  "ModelNotFound",
+]);
 const PROBE_TIMEOUT_MS = 10_000;
 
 function probe(secrets: SecretReader): EffectHandler {
