@@ -2,7 +2,7 @@ import type { EvalRun } from "../../../schemas/eval-run.ts";
 import { budget, type EvalSuite, type EvalSuiteStatus } from "../../../schemas/eval-suite.ts";
 import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
 import type { PromptTemplate } from "../../../schemas/prompt-template.ts";
-import { SlipwayError } from "../../errors.ts";
+import { formatLocation, SlipwayError } from "../../errors.ts";
 import type { BundledModel, SideBundle, SuiteBundle } from "../../eval/bundle.ts";
 import { loadCases } from "../../eval/cases.ts";
 import { sideRevisionOf } from "../../eval/side.ts";
@@ -54,7 +54,10 @@ export async function storeBundle(input: BundleInput, blobs: BlobStore): Promise
   );
   const loaded = loadCases(files, spec.cases.inline ?? []);
   const [fault] = loaded.errors;
-  if (fault) throw new SlipwayError("InvalidCases", fault.message, { location: fault.location });
+  if (fault) {
+    const where = fault.location ? `${formatLocation(fault.location)}: ` : "";
+    throw new SlipwayError("InvalidCases", `${where}${fault.message}`);
+  }
   const modelOf = (model: string): BundledModel => {
     const found = input.models[model];
     if (!found) throw new SlipwayError("ModelDeploymentNotFound", `there is no ModelDeployment ${model}`);
