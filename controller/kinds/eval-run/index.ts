@@ -1,7 +1,7 @@
 import type { EvalRun, EvalRunStatus } from "../../../schemas/eval-run.ts";
 import type { SideBundle, SuiteBundle } from "../../eval/bundle.ts";
 import { runEvaluation } from "../../eval/run.ts";
-import { digestOf, type Json } from "../../graph/canonical.ts";
+import type { Json } from "../../graph/canonical.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import type { SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
@@ -9,18 +9,17 @@ import type { StateStore } from "../../store/store.ts";
 import { tenantOf } from "../tenant.ts";
 import { EVAL_RUN } from "../types.ts";
 import { askAs } from "./ask.ts";
-import { decide, type EvaluateInput, evaluateInput, type ObservedRun } from "./decide.ts";
+import { decide, type EvaluateInput, evaluateDigest, type ObservedRun } from "./decide.ts";
 import { summarize } from "./summary.ts";
 
 function observe(object: KubeObject, view: View): ObservedRun {
   const run = object as unknown as EvalRun;
   const serviceAccountName = tenantOf(object, view);
   const { namespace = "", name } = object.metadata;
-  const inputDigest = digestOf(evaluateInput(run, serviceAccountName));
   return {
     run,
     serviceAccountName,
-    evaluation: view.effect({ kind: "EvalRun", namespace, name }, "evaluate", inputDigest),
+    evaluation: view.effect({ kind: "EvalRun", namespace, name }, "evaluate", evaluateDigest(run)),
   };
 }
 
