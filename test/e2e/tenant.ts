@@ -1,4 +1,5 @@
 import { statusContext } from "../../controller/pr/decide.ts";
+import { ANNOTATION_REQUESTED_AT } from "../../schemas/kind.ts";
 import type { Repository, RepositorySpec } from "../../schemas/repository.ts";
 import {
   applyRepository,
@@ -7,6 +8,7 @@ import {
   hasCondition,
   listObjects,
   makeTenant,
+  typeOf,
   uniqueName,
   waitForObject,
 } from "../scenario/cluster.ts";
@@ -133,6 +135,24 @@ export class Tenant {
     );
   }
 
+  /** What somebody does who wants it tried again: the annotation that asks for it. */
+  async request(kind: string, name: string): Promise<void> {
+    const annotations = { [ANNOTATION_REQUESTED_AT]: new Date().toISOString() };
+    const patch = { metadata: { annotations } };
+    await this.#world.client.patch(typeOf(kind), this.namespace, name, patch, {
+      contentType: "application/merge-patch+json",
+    });
+  }
+
+  async gone(kind: string, name: string): Promise<void> {
+    await waitFor(
+      `${kind} ${this.namespace}/${name} to be deleted`,
+      () => this.names(kind),
+      (names) => !names.includes(name),
+      { context: () => this.names(kind).then((names) => names.join(", ")) },
+    );
+  }
+
   /**
    * The final commit status of a pull request's head.
    * @param options.after the id of a status that does not count any more, nor those before it
@@ -165,6 +185,15 @@ export class Tenant {
     if (!comment || ours.length !== 1)
       throw new Error(`#${number} has ${ours.length} comments of Slipway's: ${JSON.stringify(all, null, 2)}`);
     return comment;
+  }
+
+  /** The comment, once it is there and says so: while nothing is decided, the status is written first. */
+  async commented(proposal: Proposal, text: string): Promise<Comment> {
+    return waitFor(
+      `the comment on #${proposal.number} with ${text}`,
+      () => this.comment(proposal),
+      ({ body }) => body.includes(text),
+    );
   }
 }
 
