@@ -20,6 +20,8 @@ import { createLogger } from "../log.ts";
 import { difference, interval, value } from "../pr/format.ts";
 import { sideOf } from "../pr/plan.ts";
 import { openStateStore } from "../store/open.ts";
+import type { ResultCache } from "../store/store.ts";
+import { memoryCache } from "./memory-cache.ts";
 
 interface Options {
   file: string;
@@ -51,7 +53,8 @@ export function evalCommand(): Command {
         "Exit status: 0 pass, 1 regressed or a gate failed, 2 usage or error, 3 inconclusive.",
         "Deployments with a secretRef use the key in SLIPWAY_API_KEY; it is sent to the hosts in",
         "SLIPWAY_ALLOWED_HOSTS (comma-separated host[:port]) and nowhere else.",
-        "Answers are kept in the cache folder, so that a second run asks only what changed.",
+        "Answers are kept in the cache folder as they come, so that a second run, also after Ctrl-C, asks only",
+        "what is missing. While another `slipway eval` uses the folder, a run keeps its answers to itself.",
       ].join("\n"),
     )
     .action(async (options: Options) => {
@@ -61,11 +64,7 @@ export function evalCommand(): Command {
       try {
         process.exitCode = await evaluate(options, stop.signal);
       } catch (error) {
-        console.error(
-          stop.signal.aborted
-            ? "interrupted: answers so far are kept"
-            : `cannot evaluate: ${describeError(error)}`,
-        );
+        console.error(stop.signal.aborted ? "interrupted" : `cannot evaluate: ${describeError(error)}`);
         process.exitCode = EXIT.error;
       }
     });
@@ -75,23 +74,38 @@ async function evaluate(options: Options, signal: AbortSignal): Promise<number> 
   const { base, head } = await snapshots(options);
   const policy = base ?? head;
   const names = suitesToRun(options, policy, base, head);
+  const results: RunResult[] = [];
+  const finish = async (code: number) => {
+    if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(results, null, 2)}\n`);
+    return code;
+  };
   if (names.length === 0) {
     console.log(base ? "no suite reaches what changes" : "there is no EvalSuite in the folder");
-    return base ? EXIT.pass : EXIT.error;
+    return finish(base ? EXIT.pass : EXIT.error);
   }
-  const state = await openStateStore(join(cacheRoot(), "eval"));
-  const results: RunResult[] = [];
+  const { cache, close } = await openCache();
   try {
     for (const name of names) {
-      const result = await runSuite(name, { policy, base, head }, state.results, signal);
+      const result = await runSuite(name, { policy, base, head }, cache, signal);
       results.push(result);
       print(result);
     }
   } finally {
-    await state.close();
+    await close();
   }
-  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(results, null, 2)}\n`);
-  return exitCode(results);
+  return finish(exitCode(results));
+}
+
+/** The cache of this machine, or one that ends with the process while another uses it. */
+async function openCache(): Promise<{ cache: ResultCache; close: () => Promise<void> }> {
+  try {
+    const state = await openStateStore(join(cacheRoot(), "eval"));
+    return { cache: state.results, close: () => state.close() };
+  } catch (error) {
+    if (!(error instanceof SlipwayError) || error.code !== "StateInUse") throw error;
+    console.error(`warning: ${error.message}; this run keeps its answers to itself`);
+    return { cache: memoryCache(), close: async () => {} };
+  }
 }
 
 async function snapshots(options: Options): Promise<{ base: Snapshot | undefined; head: Snapshot }> {
@@ -141,7 +155,7 @@ function suitesToRun(
 async function runSuite(
   name: string,
   sides: { policy: Snapshot; base: Snapshot | undefined; head: Snapshot },
-  cache: Parameters<typeof runEvaluation>[1]["cache"],
+  cache: ResultCache,
   signal: AbortSignal,
 ): Promise<RunResult> {
   const node = sides.policy.graph.nodes.get(`EvalSuite/${name}`);
@@ -222,7 +236,9 @@ function print(result: RunResult): void {
   const rows = new Map(result.cases.map((row) => [`${row.target}/${row.id}`, row]));
   for (const key of result.worst) {
     const row = rows.get(key);
-    const output = (text: string | undefined) => JSON.stringify((text ?? "").slice(0, 60));
+    // A model's answer must not steer the terminal: JSON leaves C1 controls and direction marks as they are.
+    const output = (text: string | undefined) =>
+      JSON.stringify((text ?? "").slice(0, 60)).replace(/[\p{Cc}\p{Cf}]/gu, "?");
     console.log(
       `  worst ${key}: ${row?.base ? `${output(row.base.output)} -> ` : ""}${output(row?.head?.output)}`,
     );
