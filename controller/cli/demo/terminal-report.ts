@@ -10,6 +10,8 @@ export function terminalReport(body: string, width: number): string {
     .replace(/\*\*/g, "")
     .replace(/&#(\d+);/g, (_, code: string) => String.fromCodePoint(Number(code)))
     .replace(/&(lt|gt|quot|amp);/g, (entity) => ENTITIES[entity] ?? entity)
+    // Escape codes could come as character references.
+    .replace(/[^\P{Cc}\n]/gu, "")
     .split("\n");
   const out: string[] = [];
   let table: string[][] = [];
