@@ -71,12 +71,10 @@ function picture(control: string): string {
  * line. Line breaks are shown as ⏎.
  */
 export function plain(text: string, limit = 200): string {
-  const shown = entities(broken(oneLine(text, limit), [...REFERENCES, ...OUTSIDE_CODE]));
-  // GitHub's own way to keep a dollar sign from starting a formula is an element around it.
-  return shown.replaceAll(entity("$"), `<span>${entity("$")}</span>`);
+  return entities(broken(oneLine(text, limit), [...REFERENCES, ...OUTSIDE_CODE]));
 }
 
-/** `plain` in the type of code, where forges look for neither commits nor formulas. */
+/** `plain` in the type of code, whole enough to be copied where nothing is in it that a forge would link. */
 export function code(text: string, limit = 200): string {
   const shown = entities(broken(oneLine(text, limit), REFERENCES));
   return `<code>${shown === "" ? " " : shown}</code>`;
@@ -86,4 +84,8 @@ function broken(text: string, patterns: typeof REFERENCES): string {
   return patterns.reduce((shown, [pattern, replacement]) => shown.replace(pattern, replacement), text);
 }
 
-const entities = (text: string) => text.replace(SPECIAL, entity);
+/** GitHub's own way to keep a dollar sign from starting a formula is an element around it. */
+const entities = (text: string) =>
+  text.replace(SPECIAL, (character) =>
+    character === "$" ? `<span>${entity(character)}</span>` : entity(character),
+  );

@@ -1,3 +1,4 @@
+import { code } from "./escape.ts";
 import { count } from "./format.ts";
 import { worstCases } from "./report/cases.ts";
 import { costAndLatency } from "./report/cost.ts";
@@ -58,9 +59,11 @@ function footer({ assessment, runs, plan, repository }: ReportInput): string {
   const made = calls.reduce((sum, call) => sum + call.made, 0);
   const saved = calls.reduce((sum, call) => sum + call.saved, 0);
   const merged = assessment.head ? ", judged as merged" : "";
-  const suites = plan.runs.slice(0, 5).map(({ suite, bundle }) => `${suite}@${bundle.revision.slice(0, 12)}`);
+  const suites = plan.runs
+    .slice(0, 5)
+    .map(({ suite, bundle }) => `${suite} <code>${bundle.revision.slice(0, 12)}</code>`);
   const parts = [
-    `base ${repository.spec.branch}@${assessment.baseSha.slice(0, 8)}`,
+    `base ${code(repository.spec.branch)} ${assessment.baseSha.slice(0, 8)}`,
     `head ${assessment.headSha.slice(0, 8)}${merged}`,
     ...(suites.length > 0 ? [`policy of the base: ${suites.join(", ")}`] : []),
     ...(calls.length > 0
