@@ -122,7 +122,8 @@ function joinRepositories(
     state,
     sources,
     recorder: manager.events,
-    writeStatus: (repository, status, verdict) => writeRepositoryStatus(client, repository, status, verdict),
+    writeStatus: (repository, status, verdict) =>
+      writeRepositoryStatus(client, repository, status, verdict, repositories.get(keyOf(repository))),
     wake: (kind, namespace, name) => manager.enqueue({ kind, namespace, name }),
     onCommit: (key) => {
       pullReconciler.poke(key);

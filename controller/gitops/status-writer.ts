@@ -2,6 +2,7 @@ import type { Repository, RepositoryStatus } from "../../schemas/repository.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { KubeObject } from "../kube/resources.ts";
 import { ready, reconciling, stalled } from "../runtime/conditions.ts";
+import { olderThan } from "../runtime/freshness.ts";
 import { completeStatus, mergePatch, sameStatus, statusOf } from "../runtime/status.ts";
 import { STATUS_FIELD_MANAGER } from "../runtime/status-writer.ts";
 import { resourceTypeOf } from "./apply.ts";
@@ -10,8 +11,11 @@ import type { Verdict } from "./repository-status.ts";
 const REPOSITORY = resourceTypeOf("Repository");
 
 /**
- * Writes a Repository's status when it says something new, locked to the version it was decided from.
+ * Writes a Repository's status when it says something new, locked to the version that is known last.
  * `pullRequests` is left as it is: `writeSummaries` owns it.
+ * @param repository what the status was decided from
+ * @param cached what the watch has shown since: a fetch takes long enough for an annotation or a summary to come
+ *   in between, and what does not change the spec does not make the decision wrong
  * @returns the object as it is now, for a second write in the same reconcile
  */
 export async function writeRepositoryStatus(
@@ -19,8 +23,9 @@ export async function writeRepositoryStatus(
   repository: Repository,
   status: RepositoryStatus,
   verdict: Verdict,
+  cached?: KubeObject,
 ): Promise<Repository> {
-  const object = repository as unknown as KubeObject;
+  const object = rebased(repository as unknown as KubeObject, cached);
   const { reason, message } = verdict;
   const conditions =
     verdict.ready === "True"
@@ -39,6 +44,19 @@ export async function writeRepositoryStatus(
     fieldManager: STATUS_FIELD_MANAGER,
     subresource: "status",
   })) as unknown as Repository;
+}
+
+/** The newest version with the same spec, asked for what the status was decided for. */
+function rebased(decidedFrom: KubeObject, cached: KubeObject | undefined): KubeObject {
+  const { uid, generation, resourceVersion, annotations } = decidedFrom.metadata;
+  const newer =
+    cached?.metadata.uid === uid &&
+    cached?.metadata.generation === generation &&
+    olderThan(resourceVersion, cached?.metadata.resourceVersion);
+  if (!cached || !newer) return decidedFrom;
+  const { annotations: _, ...metadata } = cached.metadata;
+  // A request that came later is not handled yet.
+  return { ...cached, metadata: { ...metadata, ...(annotations ? { annotations } : {}) } };
 }
 
 /** Writes what became of the pull requests, and nothing else, when it differs. */

@@ -1,22 +1,14 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { REPOSITORY } from "../../../controller/kinds/types.ts";
 import { ConfigMap } from "../../../controller/kube/resources.ts";
 import type { EvalSuite } from "../../../schemas/eval-suite.ts";
-import { ANNOTATION_REQUESTED_AT } from "../../../schemas/kind.ts";
 import type { PromptTemplate } from "../../../schemas/prompt-template.ts";
-import type { Repository } from "../../../schemas/repository.ts";
 import { type ModelEndpointHandle, startModelEndpoint } from "../../model-endpoint.ts";
 import { AuditLog } from "../../scenario/audit.ts";
 import { getObject, hasCondition, listObjects, waitForObject } from "../../scenario/cluster.ts";
 import { type FollowedRepository, followRepository } from "../../scenario/followed-repository.ts";
 import { lonePrompt, manyResources } from "../../scenario/many-resources.ts";
 import { waitFor } from "../../scenario/wait.ts";
-
-/** How long nothing may be asked for before the controller counts as done. */
-const SILENCE_MS = 2_000;
-/** More than Slipway's own time between two looks at anything, except for the interval of the Repository. */
-const TIMEOUT_MS = 120_000;
+import { reconcileNow, silence, TIMEOUT_MS } from "./rest.ts";
 
 let model: ModelEndpointHandle;
 let team: FollowedRepository;
@@ -44,50 +36,24 @@ beforeAll(async () => {
         objects.filter((object) => !hasCondition(object, "Ready")).map(({ status }) => status),
     },
   );
-  await silence();
+  await silence(audit);
 });
 afterAll(async () => {
   await team?.[Symbol.asyncDispose]();
   await model?.close();
 });
 
-/** Waits until the controller has asked for nothing in a while. */
-async function silence(): Promise<void> {
-  let before = -1;
-  const until = performance.now() + TIMEOUT_MS;
-  for (let now = (await audit.ofController()).length; now !== before; ) {
-    if (performance.now() > until) throw new Error("the controller does not come to rest");
-    before = now;
-    await sleep(SILENCE_MS);
-    now = (await audit.ofController()).length;
-  }
-}
-
 /** Has the Repository fetched and everything in it looked at, and waits until that is done. */
 async function reconcileAll(commit: string): Promise<void> {
   const before = await team.controller.metric("slipway_reconcile_total");
-  const requested = new Date().toISOString();
-  await team.client.patch(
-    REPOSITORY,
-    team.namespace,
-    team.name,
-    { metadata: { annotations: { [ANNOTATION_REQUESTED_AT]: requested } } },
-    { contentType: "application/merge-patch+json", fieldManager: "test" },
-  );
-  await waitForObject<Repository>(
-    team.client,
-    ["Repository", team.namespace, team.name],
-    `handled at ${commit}`,
-    ({ status }) => status?.lastHandledRequestedAt === requested && status.lastAppliedRevision === commit,
-    TIMEOUT_MS,
-  );
+  await reconcileNow(team, commit);
   await waitFor(
     "a reconcile of every resource",
     async () => (await team.controller.metric("slipway_reconcile_total")) - before,
     (reconciles) => reconciles >= 200,
     { timeoutMs: TIMEOUT_MS },
   );
-  await silence();
+  await silence(audit);
 }
 
 const push = (files: Readonly<Record<string, string>>, message: string) =>
@@ -151,7 +117,7 @@ describe("200 resources", () => {
       ({ data }) =>
         (data as { revision: string }).revision === (before.data as { revision: string }).revision,
     );
-    await silence();
+    await silence(audit);
     expect(withoutEvents(await audit.ofController())).toEqual([
       "patch configmaps/prompt-101",
       "patch configmaps/prompt-101 (dry run)",
@@ -173,7 +139,7 @@ describe("200 resources", () => {
       async () => runOf(await listObjects(team.client, "EvalSuite", team.namespace)),
       (runs) => runs["suite-3"] !== before["suite-3"],
     );
-    await silence();
+    await silence(audit);
     const after = runOf(await listObjects(team.client, "EvalSuite", team.namespace));
     expect({ ...after, "suite-3": "" }).toEqual({ ...before, "suite-3": "" });
     const touched = withoutEvents(await audit.ofController()).filter((line) => !/ repositories\//.test(line));

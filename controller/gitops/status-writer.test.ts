@@ -1,0 +1,71 @@
+import { expect, test } from "vitest";
+import { ANNOTATION_REQUESTED_AT } from "../../schemas/kind.ts";
+import type { Repository } from "../../schemas/repository.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { KubeObject } from "../kube/resources.ts";
+import { writeRepositoryStatus } from "./status-writer.ts";
+
+const VERDICT = { ready: "True", stalled: false, reason: "Synced", message: "m" } as const;
+
+function repository(resourceVersion: string, over: { metadata?: object; status?: object } = {}): KubeObject {
+  return {
+    apiVersion: "slipway.dev/v1alpha1",
+    kind: "Repository",
+    metadata: { name: "r", namespace: "n", uid: "u", generation: 2, resourceVersion, ...over.metadata },
+    status: over.status ?? {},
+  };
+}
+
+type Patch = { metadata: { resourceVersion?: string }; status: Record<string, unknown> };
+
+/** What is sent when a status is decided from one version and the watch shows another. */
+async function written(decidedFrom: KubeObject, cached?: KubeObject): Promise<Patch | undefined> {
+  let sent: Patch | undefined;
+  const client = {
+    patch: async (_type: unknown, _namespace: unknown, _name: unknown, body: Patch) => {
+      sent = body;
+      return decidedFrom;
+    },
+  } as unknown as KubeClient;
+  const status = { resources: 1, lastHandledRequestedAt: "1" };
+  await writeRepositoryStatus(client, decidedFrom as unknown as Repository, status, VERDICT, cached);
+  return sent;
+}
+
+const asked = (value: string) => ({ annotations: { [ANNOTATION_REQUESTED_AT]: value } });
+
+test("what came during the fetch and left the spec alone costs no conflict", async () => {
+  const pullRequests = [{ number: 1, headSha: "a".repeat(40), state: "Success" }];
+  const before = repository("9", { metadata: asked("1") });
+  const now = repository("10", { metadata: asked("2"), status: { pullRequests } });
+  const patch = await written(before, now);
+  expect(patch?.metadata.resourceVersion).toBe("10");
+  // The later request is still to be handled, and the summaries are not ours to change.
+  expect(patch?.status).toMatchObject({ resources: 1, lastHandledRequestedAt: "1" });
+  expect(patch?.status).not.toHaveProperty("pullRequests");
+});
+
+test("a request that came during the fetch is not taken for handled where there was none before", async () => {
+  const before = repository("9");
+  expect((await written(before, repository("10", { metadata: asked("2") })))?.status).toMatchObject({
+    lastHandledRequestedAt: "1",
+  });
+});
+
+test.each([
+  ["another spec", repository("10", { metadata: { generation: 3 } })],
+  ["another object of the name", repository("10", { metadata: { uid: "v" } })],
+  ["an older version", repository("8")],
+  ["nothing", undefined],
+])("%s in the cache leaves the lock where the decision was made", async (_what, cached) => {
+  expect((await written(repository("9"), cached))?.metadata.resourceVersion).toBe("9");
+});
+
+test("a status that says nothing new is not written, whatever else has changed", async () => {
+  let first: Patch | undefined = await written(repository("9"));
+  const status = first?.status ?? {};
+  const conditions = (status.conditions as object[]).map((condition) => ({ ...condition }));
+  const same = repository("10", { metadata: asked("1"), status: { ...status, conditions } });
+  first = await written(repository("9", { metadata: asked("1"), status }), same);
+  expect(first).toBeUndefined();
+});
