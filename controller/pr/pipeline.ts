@@ -19,6 +19,7 @@ import type { Logger } from "../log.ts";
 import type { StateStore } from "../store/store.ts";
 import { type Assessment, assess } from "./assess.ts";
 import { type PullRequestVerdict, type RunState, statusContext, verdictOf } from "./decide.ts";
+import { oneLine } from "./escape.ts";
 import type { Forge, PullRequest } from "./forge/forge.ts";
 import { upsertStickyComment } from "./forge/sticky.ts";
 import { isVouched } from "./ok-to-test.ts";
@@ -82,8 +83,7 @@ export class PullRequestReconciler {
     }
     if (settings === undefined) return {};
     const interval = durationMs(repository.spec.interval);
-    const forge = await this.#deps.forgeOf(repository);
-    const session = await this.#poll(key, repository, forge, interval, signal);
+    const { forge, session } = await this.#look(key, repository, interval, signal);
     const summaries: NonNullable<RepositoryStatus["pullRequests"]> = [];
     let failure: unknown;
     for (const pull of session.pulls.values()) {
@@ -103,6 +103,7 @@ export class PullRequestReconciler {
           { err: error, repository: key, pullRequest: pull.number },
           "cannot evaluate a pull request",
         );
+        await this.#tellFailure(repository, forge, pull, error, signal);
         summaries.push({
           number: pull.number,
           headSha: pull.headSha,
@@ -115,6 +116,26 @@ export class PullRequestReconciler {
     await this.#deps.writeSummaries(repository, summaries);
     if (failure instanceof SlipwayError && failure.retryable) throw failure;
     return { requeueAfterMs: Math.max(100, session.polledAt + interval - this.#deps.now()) };
+  }
+
+  /** The forge and its open pull requests. What goes wrong with a token or an address is an Event of the Repository. */
+  async #look(
+    key: string,
+    repository: Repository,
+    interval: number,
+    signal: AbortSignal,
+  ): Promise<{ forge: Forge; session: Session }> {
+    try {
+      const forge = await this.#deps.forgeOf(repository);
+      return { forge, session: await this.#poll(key, repository, forge, interval, signal) };
+    } catch (error) {
+      if (!signal.aborted) {
+        const reason = error instanceof SlipwayError ? error.code : "PullRequestsUnreadable";
+        const note = `pull requests: ${describeError(error)}`;
+        this.#deps.recorder.record(repository as unknown as KubeObject, { type: "Warning", reason, note });
+      }
+      throw error;
+    }
   }
 
   async #poll(
@@ -300,6 +321,34 @@ export class PullRequestReconciler {
         reason: "PullRequestEvaluated",
         note: `#${pull.number}: ${verdict.state}, ${verdict.summary}`,
       });
+    }
+  }
+
+  /** A required check must not hang without a reason, whatever went wrong here. */
+  async #tellFailure(
+    repository: Repository,
+    forge: Forge,
+    pull: PullRequest,
+    error: unknown,
+    signal: AbortSignal,
+  ): Promise<void> {
+    // The forge and git disagree for a moment after a push: that passes before anybody reads it.
+    if (error instanceof SlipwayError && error.code === "ForgeLagging") return;
+    const id = `${objectKey(repository.metadata.namespace, repository.metadata.name)}#${pull.number}`;
+    const text = error instanceof SlipwayError ? `${error.code}: ${error.message}` : "an unforeseen error";
+    const status = {
+      state: "error",
+      context: statusContext(repository),
+      description: oneLine(text, 200),
+    } as const;
+    const statusText = canonicalJson(status);
+    const told = this.#told.get(id);
+    if (told?.headSha === pull.headSha && told.status === statusText) return;
+    try {
+      await forge.setCommitStatus(pull.headSha, status, signal);
+      this.#told.set(id, { headSha: pull.headSha, status: statusText, comment: told?.comment });
+    } catch (err) {
+      this.#deps.log.warn({ err, pullRequest: pull.number }, "cannot tell the forge about it either");
     }
   }
 
