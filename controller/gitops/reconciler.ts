@@ -107,12 +107,11 @@ export class RepositoryReconciler {
     } catch (error) {
       if (signal.aborted) throw error;
       const known = error instanceof SlipwayError ? error : undefined;
-      await this.#deps.writeStatus(latest, latest.status ?? {}, {
-        ready: "False",
-        stalled: known !== undefined && !known.retryable,
-        reason: known?.code ?? "SyncFailed",
-        message: describeError(error),
-      });
+      const reason = known?.code ?? "SyncFailed";
+      const message = describeError(error);
+      const stalled = known !== undefined && !known.retryable;
+      await this.#deps.writeStatus(latest, latest.status ?? {}, { ready: "False", stalled, reason, message });
+      this.#deps.recorder.record(latest as unknown as KubeObject, { type: "Warning", reason, note: message });
       if (!known || known.retryable) throw error; // the queue backs off
       return { requeueAfterMs: interval };
     }
