@@ -15,7 +15,7 @@ import { folderSource } from "../gitops/folder.ts";
 import { openLocalRepository } from "../gitops/git.ts";
 import { loadSnapshot, type Snapshot } from "../gitops/snapshot.ts";
 import { impactOf } from "../graph/impact.ts";
-import { parseAllowedHosts } from "../kube/allowed-hosts.ts";
+import { hostAllowed, parseAllowedHosts } from "../kube/allowed-hosts.ts";
 import { createLogger } from "../log.ts";
 import { difference, interval, value } from "../pr/format.ts";
 import { sideOf } from "../pr/plan.ts";
@@ -196,7 +196,8 @@ async function runSuite(
       ask,
       now: Date.now,
       signal,
-      log: createLogger("warn"),
+      // Failures are in the result, which is printed.
+      log: createLogger(process.env.SLIPWAY_LOG_LEVEL ?? "error"),
       onProgress: ({ done, total, made, saved }) =>
         progress.report(`${name}: ${done} of ${total} answers, ${made} calls, ${saved} saved`),
     },
@@ -225,6 +226,12 @@ function ask(model: BundledModel, request: ModelRequest, signal: AbortSignal): P
     );
   }
   const allowedHosts = parseAllowedHosts(process.env.SLIPWAY_ALLOWED_HOSTS ?? "");
+  if (!hostAllowed(external.baseURL, allowedHosts)) {
+    const host = URL.parse(external.baseURL)?.host ?? "this address";
+    throw new SlipwayError("HostNotAllowed", `SLIPWAY_API_KEY may not be sent to ${host}`, {
+      hint: `if it is meant to go there, name ${host} in SLIPWAY_ALLOWED_HOSTS`,
+    });
+  }
   return callModel({ endpoint: { ...endpoint, apiKey }, request, signal, allowedHosts });
 }
 

@@ -20,6 +20,7 @@ const [name = ""] = process.argv.slice(2);
 const wanted = COMMANDS[name];
 for (const load of wanted ? [wanted] : Object.values(COMMANDS)) program.addCommand(await load());
 program.configureOutput({ writeErr: (text) => process.stderr.write(text) }).exitOverride();
+inheritSettings(program);
 
 try {
   await program.parseAsync();
@@ -30,5 +31,13 @@ try {
   else {
     console.error(describeError(error));
     process.exitCode = 2;
+  }
+}
+
+/** Commands that were made apart from their parent do not take over its settings by themselves. */
+function inheritSettings(parent: Command): void {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent);
+    inheritSettings(command);
   }
 }
