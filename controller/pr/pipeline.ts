@@ -99,6 +99,8 @@ export class PullRequestReconciler {
         if (signal.aborted) throw error;
         // One pull request that cannot be read must not stop the others.
         failure = error;
+        // What the forge listed is out of date: only asking again can mend that, and no webhook need be on its way.
+        if (error instanceof SlipwayError && error.code === "ForgeLagging") this.poke(key);
         this.#deps.log.warn(
           { err: error, repository: key, pullRequest: pull.number },
           "cannot evaluate a pull request",
@@ -153,7 +155,11 @@ export class PullRequestReconciler {
       const open = await forge.listOpenPullRequests(signal);
       const pulls = open.filter((pull) => pull.baseBranch === repository.spec.branch).slice(0, 100);
       const heads = pulls.map(({ number }) => `refs/pull/${number}/head`);
-      await this.#deps.sources.fetch(repository, [`refs/heads/${repository.spec.branch}`, ...heads], signal);
+      // Without pull requests there is nothing to compare: the fetch would only keep the Repository's own waiting.
+      if (pulls.length > 0) {
+        const base = `refs/heads/${repository.spec.branch}`;
+        await this.#deps.sources.fetch(repository, [base, ...heads], signal);
+      }
       const session = { polledAt, pulls: new Map(pulls.map((pull) => [pull.number, pull])) };
       this.#sessions.set(key, session);
       return session;
