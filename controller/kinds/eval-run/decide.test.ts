@@ -115,7 +115,7 @@ describe("trying again", () => {
     expect(last).not.toHaveProperty("requeueAfterMs");
   });
 
-  test.each(["BudgetExceeded", "InvalidSuite", "ModelRejected"])(
+  test.each(["BudgetExceeded", "InvalidSuite", "UnknownFigure"])(
     "not after %s: it would be the same",
     (reason) => {
       const decision = look(error(reason), undefined, later(1e9));

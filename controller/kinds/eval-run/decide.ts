@@ -46,12 +46,7 @@ const FINAL_REASONS = new Set([
   "InvalidSuite",
   "InvalidSpec",
   "InvalidAssertion",
-  "InvalidSchema",
-  "NoCases",
-  "MissingVariable",
-  "VariableType",
-  "ModelRejected",
-  "BlobCorrupt",
+  "UnknownFigure",
 ]);
 
 export function evaluateInput(run: EvalRun, serviceAccountName: string): EvaluateInput {
