@@ -9,14 +9,18 @@ import { createWorld } from "./world.ts";
 /*
  * The sites are not a list that somebody keeps: they are what an undisturbed run writes, so a new write is killed as
  * soon as it exists. That is why the run comes before the tests are named. SLIPWAY_CRASH_ALL=1 kills at all of them,
- * SLIPWAY_CRASH_ONLY='forge create comment#1:after' at one, otherwise a sample does.
+ * SLIPWAY_CRASH_ONLY='forge create comment#1:after' at these (separated by commas), otherwise a sample does.
  */
 const world = await createWorld();
 const calm = await runScenario(world);
 const all = killPoints(calm.sites);
 const seed = seedOf(process.env);
 const { SLIPWAY_CRASH_ALL, SLIPWAY_CRASH_ONLY: only } = process.env;
-const points = only ? [parsePoint(only)] : SLIPWAY_CRASH_ALL === "1" ? all : sample(all, 4, seed);
+const points = only
+  ? only.split(",").map(parsePoint)
+  : SLIPWAY_CRASH_ALL === "1"
+    ? all
+    : sample(all, 4, seed);
 const which = points.length === all.length ? "all" : `${points.length} with SLIPWAY_CRASH_SEED=${seed}`;
 console.log(`${calm.sites.size} sites, ${all.length} kills, ${which}:\n${tableOf(calm.sites, points)}`);
 
