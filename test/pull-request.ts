@@ -138,7 +138,7 @@ const PULL: PullRequest = {
   updatedAt: "2026-01-05T09:00:00Z",
 };
 
-function memorySource(files: Files): Source {
+export function memorySource(files: Files): Source {
   const encoder = new TextEncoder();
   return {
     list: async () =>

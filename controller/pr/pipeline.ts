@@ -5,6 +5,7 @@ import type { Repository, RepositoryStatus } from "../../schemas/repository.ts";
 import { describeError, SlipwayError } from "../errors.ts";
 import type { SideBundle } from "../eval/bundle.ts";
 import type { RunResult } from "../eval/result.ts";
+import { evalRunName } from "../eval/run-name.ts";
 import { sideRevisionOf } from "../eval/side.ts";
 import { resourceTypeOf } from "../gitops/apply.ts";
 import type { RepositorySources } from "../gitops/sources.ts";
@@ -223,7 +224,10 @@ export class PullRequestReconciler {
     for (const planned of plan.runs) {
       const object = await this.#runObject(repository, pull, assessment, planned);
       const { name } = object.metadata;
-      let run = store.get(objectKey(namespace, name)) as EvalRun | undefined;
+      const found = store.get(objectKey(namespace, name)) as EvalRun | undefined;
+      // A name is no proof: only a run of the same content may lend its verdict.
+      let run = found && sameContent(found.spec, object.spec as EvalRun["spec"]) ? found : undefined;
+      if (found && !run) await this.#delete(found as unknown as KubeObject, signal);
       run ??= (await client.apply(EVAL_RUN, object, {
         fieldManager: FIELD_MANAGER,
         force: true,
@@ -260,12 +264,12 @@ export class PullRequestReconciler {
     const suite = await blobs.put(canonicalJson(planned.bundle));
     const [base, head] = [await put(planned.base), await put(planned.head)];
     // Named by what is compared, not by the commits: a push that changes neither side finds the run done.
-    const id = digestOf([suite, base.bundle, head.bundle]).slice(0, 10);
+    const id = digestOf([suite, base.bundle, head.bundle]);
     return {
       apiVersion: API_VERSION,
       kind: "EvalRun",
       metadata: {
-        name: `pr${pull.number}-${planned.suite.slice(0, 40)}-${id}`,
+        name: evalRunName(`pr${pull.number}-`, planned.suite, id),
         namespace: repository.metadata.namespace ?? "",
         labels: {
           [LABEL_MANAGED_BY]: FIELD_MANAGER,
@@ -379,16 +383,23 @@ export class PullRequestReconciler {
     for (const run of this.#deps.runs.list(namespace)) {
       if (run.metadata.labels?.[LABEL_REPOSITORY] !== name || !obsolete(run)) continue;
       if (run.metadata.deletionTimestamp !== undefined) continue;
-      try {
-        const preconditions =
-          run.metadata.uid === undefined ? {} : { preconditions: { uid: run.metadata.uid } };
-        await this.#deps.client.delete(EVAL_RUN, namespace, run.metadata.name, { ...preconditions, signal });
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-      }
+      await this.#delete(run, signal);
+    }
+  }
+
+  async #delete({ metadata }: KubeObject, signal: AbortSignal): Promise<void> {
+    const { uid, namespace = "", name } = metadata;
+    try {
+      const preconditions = uid === undefined ? {} : { preconditions: { uid } };
+      await this.#deps.client.delete(EVAL_RUN, namespace, name, { ...preconditions, signal });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
     }
   }
 }
+
+const sameContent = (a: EvalRun["spec"], b: EvalRun["spec"]) =>
+  a.suite.bundle === b.suite.bundle && a.base?.bundle === b.base?.bundle && a.head.bundle === b.head.bundle;
 
 const STATE = { pending: "Pending", success: "Success", failure: "Failure", error: "Error" } as const;
 

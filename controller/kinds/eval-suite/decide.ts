@@ -3,6 +3,7 @@ import type { EvalSuite, EvalSuiteStatus } from "../../../schemas/eval-suite.ts"
 import { API_VERSION, LABEL_REPOSITORY } from "../../../schemas/kind.ts";
 import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
 import type { PromptTemplate } from "../../../schemas/prompt-template.ts";
+import { evalRunName } from "../../eval/run-name.ts";
 import { digestOf, type Json } from "../../graph/canonical.ts";
 import { revisionOf } from "../../graph/graph.ts";
 import type { KubeObject } from "../../kube/resources.ts";
@@ -237,7 +238,7 @@ function wantedSide({ spec }: EvalSuite, { prompts, models }: BundleInput): stri
 
 /** One run per suite content, policy and targets. */
 export function runName(suite: string, bundle: Pick<BundleOutput, "suite" | "side">): string {
-  return `${suite.slice(0, 40)}-${digestOf([bundle.suite, bundle.side]).slice(0, 10)}`;
+  return evalRunName("", suite, digestOf([bundle.suite, bundle.side]));
 }
 
 function runFor(suite: EvalSuite, name: string, revision: string, output: BundleOutput): KubeObject {

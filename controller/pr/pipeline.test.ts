@@ -1,0 +1,215 @@
+import { pino } from "pino";
+import { describe, expect, test } from "vitest";
+import type { EvalRun, EvalRunStatus } from "../../schemas/eval-run.ts";
+import type { Repository, RepositoryStatus } from "../../schemas/repository.ts";
+import { BASE_SHA, type Files, HEAD_SHA, memorySource, repositoryWith } from "../../test/pull-request.ts";
+import { prompt, REPOSITORY, suite } from "../../test/support-repository.ts";
+import { loadSnapshot } from "../gitops/snapshot.ts";
+import { blobDigest } from "../graph/canonical.ts";
+import type { EventInput } from "../kube/events.ts";
+import type { KubeObject } from "../kube/resources.ts";
+import { ObjectStore } from "../kube/store.ts";
+import type { CommitStatus, Forge, ForgeComment, PullRequest } from "./forge/forge.ts";
+import { PullRequestReconciler } from "./pipeline.ts";
+
+const KEY = "support/llm";
+const BASE: Files = { ...REPOSITORY, "suite.yaml": suite({ cases: 5 }) };
+const CHANGED: Files = { ...BASE, "prompt.yaml": prompt({ skill: 90 }) };
+const PASSED: EvalRunStatus = { verdict: "Pass", passed: true, gates: [] };
+
+interface World {
+  /** Files by commit. */
+  readonly commits: Record<string, Files>;
+  readonly refs: Record<string, string>;
+  pulls: PullRequest[];
+  repository: Repository;
+  now: number;
+  /** What fetching this ref throws. */
+  readonly broken: Map<string, Error>;
+}
+
+/** The reconciler on a cluster, a forge and a git that are objects. */
+function world(more: Partial<World> = {}) {
+  const it: World = {
+    commits: { [BASE_SHA]: BASE, [HEAD_SHA]: CHANGED },
+    refs: { "refs/heads/main": BASE_SHA, "refs/pull/7/head": HEAD_SHA },
+    pulls: [pull(7)],
+    repository: {
+      ...repositoryWith({ enabled: true }),
+      metadata: { name: "llm", namespace: "support", uid: "r" },
+    },
+    now: 0,
+    broken: new Map(),
+    ...more,
+  };
+  const runs = new ObjectStore<KubeObject>();
+  const repositories = new ObjectStore<KubeObject>();
+  const statuses = new Map<string, CommitStatus>();
+  const comments: (ForgeComment & { readonly number: number })[] = [];
+  const blobs = new Map<string, Uint8Array>();
+  const calls: string[] = [];
+  const events: EventInput[] = [];
+  const summaries: NonNullable<RepositoryStatus["pullRequests"]>[] = [];
+  let version = 0;
+  const store = (object: KubeObject) => {
+    const metadata = { ...object.metadata, resourceVersion: String(++version), uid: `u${version}` };
+    const stored = { ...object, metadata } as KubeObject;
+    runs.handle({ type: "modified", object: stored } as never);
+    return stored;
+  };
+  const forge = {
+    kind: "GitHub",
+    repository: "support/llm",
+    maxCommentLength: 65_536,
+    login: async () => "slipway",
+    listOpenPullRequests: async () => {
+      calls.push("list");
+      return it.pulls;
+    },
+    listComments: async (number: number) => {
+      calls.push(`comments ${number}`);
+      return comments.filter((comment) => comment.number === number);
+    },
+    createComment: async (number: number, body: string) => {
+      const comment = {
+        number,
+        body,
+        id: String(comments.length),
+        author: "slipway",
+        createdAt: "",
+        url: "",
+      };
+      comments.push(comment);
+      return comment;
+    },
+    updateComment: async (_: number, id: string, body: string) => {
+      comments[Number(id)] = { ...comments[Number(id)]!, body };
+      return comments[Number(id)]!;
+    },
+    permission: async () => "read",
+    getCommitStatus: async (sha: string, context: string) => statuses.get(`${sha} ${context}`),
+    setCommitStatus: async (sha: string, status: CommitStatus) => {
+      statuses.set(`${sha} ${status.context}`, status);
+    },
+  } as unknown as Forge;
+  const mirror = {
+    resolve: async (ref: string) => {
+      const commit = it.refs[ref];
+      if (commit === undefined) throw new Error(`no ${ref}`);
+      return commit;
+    },
+    merge: async (_: string, head: string) => {
+      calls.push(`merge ${head.slice(0, 4)}`);
+      return { tree: head };
+    },
+  };
+  const reconciler = new PullRequestReconciler({
+    client: {
+      apply: async (_: unknown, object: KubeObject) => {
+        calls.push("apply");
+        return store(object);
+      },
+      delete: async (
+        _: unknown,
+        namespace: string,
+        name: string,
+        options: { preconditions?: { uid: string } },
+      ) => {
+        const object = runs.get(`${namespace}/${name}`)!;
+        expect(options.preconditions?.uid).toBe(object.metadata.uid);
+        calls.push(`delete ${object.metadata.uid}`);
+        runs.handle({ type: "deleted", object } as never);
+      },
+    } as never,
+    repositories,
+    runs,
+    sources: {
+      mirror: async () => mirror,
+      fetch: async (_: unknown, refs: string[]) => {
+        calls.push(`fetch ${refs.join(" ")}`);
+        for (const ref of refs) if (it.broken.has(ref)) throw it.broken.get(ref);
+      },
+      snapshot: (_: unknown, treeish: string, path: string) =>
+        loadSnapshot(memorySource(it.commits[treeish]!), path),
+    } as never,
+    state: {
+      blobs: {
+        put: async (content: string) => {
+          const bytes = new TextEncoder().encode(content);
+          blobs.set(blobDigest(bytes), bytes);
+          return blobDigest(bytes);
+        },
+        get: async (digest: string) => blobs.get(digest)!,
+      },
+    } as never,
+    forgeOf: async () => forge,
+    recorder: { record: (_: unknown, event: EventInput) => events.push(event) } as never,
+    writeSummaries: async (_, list) => void summaries.push(list),
+    log: pino({ level: "silent" }) as never,
+    now: () => it.now,
+  });
+  const reconcile = async () => {
+    repositories.handle({
+      type: "modified",
+      object: {
+        ...it.repository,
+        metadata: { ...it.repository.metadata, resourceVersion: String(++version) },
+      },
+    } as never);
+    calls.length = 0;
+    return reconciler.reconcile(KEY, new AbortController().signal);
+  };
+  const finish = (status: EvalRunStatus = PASSED) => {
+    for (const run of runs.list()) store({ ...run, status } as KubeObject);
+  };
+  const run = () => runs.list()[0] as unknown as EvalRun;
+  const stateOf = (sha = HEAD_SHA) => [...statuses].find(([key]) => key.startsWith(sha))?.[1].state;
+  return {
+    it,
+    runs,
+    run,
+    store,
+    finish,
+    reconciler,
+    reconcile,
+    statuses,
+    stateOf,
+    comments,
+    calls,
+    events,
+    summaries,
+  };
+}
+
+function pull(number: number, headSha = HEAD_SHA, more: Partial<PullRequest> = {}): PullRequest {
+  return { number, headSha, baseBranch: "main", fork: false, ...more } as PullRequest;
+}
+
+describe("runs", () => {
+  test("are made once, and their verdict decides", async () => {
+    const { reconcile, runs, calls, finish, stateOf } = world();
+    await reconcile();
+    expect(runs.size).toBe(1);
+    expect(stateOf()).toBe("pending");
+    finish();
+    await reconcile();
+    expect(calls).not.toContain("apply");
+    expect(stateOf()).toBe("success");
+  });
+
+  test.each(["suite", "base", "head"] as const)(
+    "of the same name and another %s lend no verdict: they are made anew",
+    async (part) => {
+      const { reconcile, run, store, calls, stateOf } = world();
+      await reconcile();
+      const { spec, ...rest } = run();
+      const other = `sha256:${"0".repeat(64)}`;
+      const foreign = { ...spec, [part]: { ...spec[part], bundle: other } };
+      const { metadata } = store({ ...rest, spec: foreign, status: PASSED } as unknown as KubeObject);
+      await reconcile();
+      expect(calls).toContain(`delete ${metadata.uid}`);
+      expect(run().spec).toEqual(spec);
+      expect(stateOf()).toBe("pending");
+    },
+  );
+});
