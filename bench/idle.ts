@@ -55,6 +55,7 @@ await onCluster(async () => {
     cpuSeconds: Number(cpuSeconds.toFixed(3)),
     cpuPercent: Number(((cpuSeconds / duration) * 100).toFixed(2)),
     rssMiB: Math.round((await controller.metric("process_resident_memory_bytes")) / 2 ** 20),
+    heapMiB: Math.round((await controller.metric("nodejs_heap_size_used_bytes")) / 2 ** 20),
     reconciles: (await reconciles()) - before[1],
     requests: requests.length,
     ...machine(),
