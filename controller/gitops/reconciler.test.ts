@@ -23,6 +23,9 @@ class World {
   failFetch: Error | undefined;
   now = 1_000_000;
   version = 100;
+  /** The Repository as the server has it; the cache shows it at once, or later when `lagging`. */
+  newest = {} as KubeObject;
+  lagging = false;
   readonly calls: string[] = [];
   readonly verdicts: Verdict[] = [];
   readonly events: string[] = [];
@@ -52,7 +55,13 @@ class World {
   put(object: KubeObject): void {
     this.version += 1;
     const metadata = { ...object.metadata, resourceVersion: String(this.version) };
-    this.repositories.handle({ type: "applied", object: { ...object, metadata } });
+    this.newest = { ...object, metadata };
+    if (!this.lagging) this.catchUp();
+  }
+
+  catchUp(): void {
+    this.lagging = false;
+    this.repositories.handle({ type: "applied", object: this.newest });
   }
 
   get repository(): Repository {
@@ -148,14 +157,15 @@ class World {
         record: (_: unknown, { reason }: { reason: string }) => void this.events.push(reason),
       } as never,
       writeStatus: async (repository, status, verdict) => {
-        if (repository.metadata.uid !== "repo" || versionOf(repository) !== versionOf(this.repository)) {
+        const conditions = [{ type: "Ready", status: verdict.ready, reason: verdict.reason }];
+        if (repository.metadata.uid !== "repo" || versionOf(repository) !== versionOf(this.newest)) {
           throw new KubeError(409, "Conflict", "decided from an older version");
         }
         this.verdicts.push(verdict);
         this.calls.push(`status ${verdict.reason}`);
-        const object = { ...repository, status } as unknown as KubeObject;
-        this.put(object);
-        return this.repository;
+        const decided = status ?? repository.status;
+        this.put({ ...repository, status: { ...decided, conditions } } as unknown as KubeObject);
+        return this.newest as unknown as Repository;
       },
       wake: (kind, namespace, name) => void this.woken.push(`${kind} ${namespace}/${name}`),
       onCommit: (key) => void this.commits.push(key),
@@ -390,6 +400,43 @@ describe("a sync", () => {
     world.failFetch = new SlipwayError("GitUnreachable", "no answer", { retryable: true });
     await expect(world.reconcile()).rejects.toThrow("no answer");
     expect(world.verdicts.at(-1)).toMatchObject({ reason: "GitUnreachable", stalled: false });
+  });
+
+  it("keeps the inventory when a fetch fails before the cache has shown our last status", async () => {
+    world.lagging = true;
+    await world.reconcile();
+    world.failFetch = new SlipwayError("GitUnreachable", "no answer", { retryable: true });
+    world.reconciler.poke("team/app");
+    await expect(world.reconcile()).rejects.toThrow("no answer");
+    world.catchUp();
+    expect(world.verdicts.at(-1)?.reason).toBe("GitUnreachable");
+    expect(world.entries.map(([name]) => name)).toEqual(["one", "two"]);
+    expect(world.status.lastAppliedRevision).toBe(world.commit);
+  });
+
+  it("syncs from its own last status while the cache lags behind it", async () => {
+    world.lagging = true;
+    await world.reconcile();
+    world.commit = "b".repeat(40);
+    world.files["c.yaml"] = prompt("three");
+    world.reconciler.poke("team/app");
+    await world.reconcile();
+    world.catchUp();
+    expect(world.entries).toEqual(["one", "three", "two"].map((name) => [name, expect.any(String)]));
+  });
+
+  it("leaves a lost lock to the queue, without a word in status or events", async () => {
+    await world.reconcile();
+    world.commit = "b".repeat(40);
+    world.reconciler.poke("team/app");
+    world.lagging = true;
+    world.put(world.newest);
+    await expect(world.reconcile()).rejects.toMatchObject({ reason: "Conflict" });
+    expect(world.calls).toEqual([]);
+    expect(world.events).toEqual(["Synced"]);
+    world.catchUp();
+    await world.reconcile();
+    expect(world.status.lastAppliedRevision).toBe(world.commit);
   });
 
   it("of a Repository that is gone does nothing", async () => {

@@ -6,6 +6,7 @@ import { ownedFieldsHash } from "../kube/apply.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { EventRecorder } from "../kube/events.ts";
 import { serviceAccountIdentity } from "../kube/identity.ts";
+import { isConflict } from "../kube/kube-error.ts";
 import { type KubeObject, objectKey } from "../kube/resources.ts";
 import type { ObjectStore } from "../kube/store.ts";
 import { OwnWrites } from "../runtime/freshness.ts";
@@ -24,10 +25,10 @@ export interface RepositoryDependencies {
   readonly state: StateStore;
   readonly sources: RepositorySources;
   readonly recorder: EventRecorder;
-  /** Writes the status if it differs: conditions from the verdict, the rest as given. */
+  /** Writes the status if it differs: conditions from the verdict, the rest as given, or as it is. */
   readonly writeStatus: (
     repository: Repository,
-    status: RepositoryStatus,
+    status: RepositoryStatus | undefined,
     verdict: Verdict,
   ) => Promise<Repository>;
   /** Reconciles an object again, although nothing changed. */
@@ -63,11 +64,6 @@ export class RepositoryReconciler {
     this.#poked.add(key);
   }
 
-  /** The commit that was read last; undefined before the first fetch. */
-  commitOf(key: string): string | undefined {
-    return this.#sessions.get(key)?.commit;
-  }
-
   /**
    * The repository to wake for a change of one of its objects, or undefined when the object is as we left it.
    * @param before what the store had, @param after what it has now
@@ -90,28 +86,35 @@ export class RepositoryReconciler {
   }
 
   async reconcile(key: string, signal: AbortSignal): Promise<{ requeueAfterMs?: number }> {
-    const repository = this.#deps.repositories.get(key) as Repository | undefined;
-    if (!repository) {
+    const cached = this.#deps.repositories.get(key);
+    if (!cached) {
       this.#sessions.delete(key);
+      this.#writes.forget(writeId(key));
       return {};
     }
+    // A cache that lags behind our own status would have us decide from an inventory that is no more.
+    const repository = this.#writes.latest(writeId(key), cached) as unknown as Repository;
     if (repository.spec.suspend) return {};
     const interval = durationMs(repository.spec.interval);
-    // As the last write left it: an error after the inventory was written ahead must not take that back.
-    let latest = repository;
     try {
       const { commit, snapshot } = await this.#read(key, repository, interval, signal);
-      await this.#sync(key, repository, commit, snapshot, signal, (written) => {
-        latest = written;
-      });
+      await this.#sync(key, repository, commit, snapshot, signal);
     } catch (error) {
-      if (signal.aborted) throw error;
+      // After a lost lock the queue tries again with what is there now; nothing went wrong.
+      if (signal.aborted || isConflict(error)) throw error;
       const known = error instanceof SlipwayError ? error : undefined;
       const reason = known?.code ?? "SyncFailed";
       const message = describeError(error);
       const stalled = known !== undefined && !known.retryable;
-      await this.#deps.writeStatus(latest, latest.status ?? {}, { ready: "False", stalled, reason, message });
-      this.#deps.recorder.record(latest as unknown as KubeObject, { type: "Warning", reason, note: message });
+      // The newest that is known: the inventory may have been written ahead, and stays as it is.
+      const latest = this.#writes.latest(writeId(key), this.#deps.repositories.get(key)) ?? cached;
+      await this.#write(key, latest as unknown as Repository, undefined, {
+        ready: "False",
+        stalled,
+        reason,
+        message,
+      });
+      this.#deps.recorder.record(latest, { type: "Warning", reason, note: message });
       if (!known || known.retryable) throw error; // the queue backs off
       return { requeueAfterMs: interval };
     }
@@ -159,7 +162,6 @@ export class RepositoryReconciler {
     commit: string,
     snapshot: Snapshot,
     signal: AbortSignal,
-    wrote: (repository: Repository) => void,
   ): Promise<void> {
     const { name, namespace = "" } = repository.metadata;
     const before = repository.status ?? {};
@@ -174,11 +176,7 @@ export class RepositoryReconciler {
         { conflicts: [], pruneHeld: undefined },
         new Map(),
       );
-      await this.#deps.writeStatus(
-        repository,
-        statusOf(before, result, previous, repository),
-        verdictOf(result),
-      );
+      await this.#write(key, repository, statusOf(before, result, previous, repository), verdictOf(result));
       return;
     }
     const plan = this.#plan(repository, snapshot, previous);
@@ -187,13 +185,12 @@ export class RepositoryReconciler {
     if (grown) {
       // Written ahead: whatever is created from here on can be found again, even if this process dies now.
       const ahead = { ...before, inventory: { entries: [...plan.inventory] } };
-      current = await this.#deps.writeStatus(repository, ahead, {
+      current = await this.#write(key, repository, ahead, {
         ready: "False",
         stalled: false,
         reason: "Applying",
         message: `applying ${plan.apply.length} objects at ${repository.spec.branch}@${commit.slice(0, 8)}`,
       });
-      wrote(current);
     }
     const identity = serviceAccountIdentity(namespace, repository.spec.serviceAccountName);
     const target: ApplyTarget = {
@@ -237,8 +234,19 @@ export class RepositoryReconciler {
         this.#deps.wake(object.kind, namespace, object.name);
       }
     }
-    await this.#deps.writeStatus(current, status, verdictOf(result));
+    await this.#write(key, current, status, verdictOf(result));
     this.#record(repository, result, plan, applied.size, before);
+  }
+
+  async #write(
+    key: string,
+    repository: Repository,
+    status: RepositoryStatus | undefined,
+    verdict: Verdict,
+  ): Promise<Repository> {
+    const written = await this.#deps.writeStatus(repository, status, verdict);
+    this.#writes.wrote(writeId(key), written as unknown as KubeObject);
+    return written;
   }
 
   #plan(repository: Repository, snapshot: Snapshot, inventory: readonly InventoryEntry[]): Plan {
@@ -311,6 +319,9 @@ export class RepositoryReconciler {
     recorder.record(object, { type: "Normal", reason: drift ? "DriftRepaired" : "Synced", note });
   }
 }
+
+/** Names a Repository among what we wrote; no inventory id looks like it. */
+const writeId = (key: string) => `${key} Repository`;
 
 function resultOf(
   repository: Repository,

@@ -19,7 +19,11 @@ function repository(resourceVersion: string, over: { metadata?: object; status?:
 type Patch = { metadata: { resourceVersion?: string }; status: Record<string, unknown> };
 
 /** What is sent when a status is decided from one version and the watch shows another. */
-async function written(decidedFrom: KubeObject, cached?: KubeObject): Promise<Patch | undefined> {
+async function written(
+  decidedFrom: KubeObject,
+  cached?: KubeObject,
+  status: object | undefined = { resources: 1, lastHandledRequestedAt: "1" },
+): Promise<Patch | undefined> {
   let sent: Patch | undefined;
   const client = {
     patch: async (_type: unknown, _namespace: unknown, _name: unknown, body: Patch) => {
@@ -27,7 +31,6 @@ async function written(decidedFrom: KubeObject, cached?: KubeObject): Promise<Pa
       return decidedFrom;
     },
   } as unknown as KubeClient;
-  const status = { resources: 1, lastHandledRequestedAt: "1" };
   await writeRepositoryStatus(client, decidedFrom as unknown as Repository, status, VERDICT, cached);
   return sent;
 }
@@ -59,6 +62,28 @@ test.each([
   ["nothing", undefined],
 ])("%s in the cache leaves the lock where the decision was made", async (_what, cached) => {
   expect((await written(repository("9"), cached))?.metadata.resourceVersion).toBe("9");
+});
+
+const INVENTORY = { entries: [{ id: "n/one/slipway.dev/PromptTemplate", version: "v1alpha1", uid: "1" }] };
+
+test.each([
+  ["inventory", { inventory: INVENTORY }],
+  ["lastAppliedRevision", { lastAppliedRevision: "b".repeat(40) }],
+])("a status decided from an %s that is another by now is not written", async (_what, status) => {
+  await expect(written(repository("9"), repository("10", { status }))).rejects.toMatchObject({
+    reason: "Conflict",
+    status: 409,
+  });
+});
+
+test("conditions alone leave an inventory that came meanwhile as it is", async () => {
+  const now = repository("10", { status: { inventory: INVENTORY, lastAppliedRevision: "b".repeat(40) } });
+  const failed = { ready: "False", stalled: false, reason: "GitUnreachable", message: "m" } as const;
+  const sent: Patch[] = [];
+  const client = { patch: async (...args: unknown[]) => sent.push(args[3] as Patch) } as never;
+  await writeRepositoryStatus(client, repository("9") as unknown as Repository, undefined, failed, now);
+  expect(sent[0]?.metadata.resourceVersion).toBe("10");
+  expect(Object.keys(sent[0]?.status ?? {}).sort()).toEqual(["conditions", "observedGeneration"]);
 });
 
 test("a status that says nothing new is not written, whatever else has changed", async () => {
