@@ -61,6 +61,12 @@ export class Controller implements AsyncDisposable {
     return readFile(join(this.#folder, "log"), "utf8");
   }
 
+  /** The last of its warnings and errors. */
+  async complaints(): Promise<string> {
+    const lines = (await this.log()).split("\n").filter((line) => /^\{"level":[456]0/.test(line));
+    return lines.slice(-8).join("\n");
+  }
+
   /** Stops it as Kubernetes does. @throws Error when it does not end well */
   async [Symbol.asyncDispose](): Promise<void> {
     const child = this.#child;

@@ -105,8 +105,14 @@ export class Tenant {
     return objects.map(({ metadata }) => metadata.name).sort();
   }
 
-  waitFor<T>(kind: string, name: string, what: string, wanted: (object: T) => boolean): Promise<T> {
-    return waitForObject<T>(this.#world.client, [kind, this.namespace, name], what, wanted);
+  /** Waits for an object to be as wanted; when it is not in time, the error ends with what the controller logged. */
+  async waitFor<T>(kind: string, name: string, what: string, wanted: (object: T) => boolean): Promise<T> {
+    const { client, controller } = this.#world;
+    try {
+      return await waitForObject<T>(client, [kind, this.namespace, name], what, wanted);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${await controller.complaints()}`, { cause: error });
+    }
   }
 
   /** The Repository, once it has said the reason about this commit (about any, unless given). */
@@ -162,7 +168,7 @@ export class Tenant {
       `a verdict on #${number} ${sha.slice(0, 8)}`,
       () => this.repository.status(sha, CONTEXT),
       (found) => found !== undefined && found.status !== "pending" && found.id > (options.after ?? 0),
-      { timeoutMs: 45_000, context: async () => (await this.#world.controller.log()).slice(-3_000) },
+      { timeoutMs: 45_000, context: () => this.#world.controller.complaints() },
     );
     return status as Status;
   }
