@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { EvalRunStatus } from "../../schemas/eval-run.ts";
+import { repositoryWith } from "../../test/pull-request.ts";
 import type { LoadError } from "../gitops/manifest.ts";
 import type { Snapshot } from "../gitops/snapshot.ts";
 import type { Change, ChangeKind } from "../graph/impact.ts";
@@ -364,4 +365,12 @@ test("whatever happens, the status has words, and is pending only with a reason 
 
 test("the status is the base branch's own", () => {
   expect(statusContext({ spec: { branch: "release/2" } })).toBe("slipway/evals (release/2)");
+  expect(statusContext({ spec: { branch: "main", path: "" } })).toBe("slipway/evals (main)");
+});
+
+test("the status is the folder's own, where Repositories share a branch", () => {
+  const { spec } = repositoryWith();
+  expect(statusContext({ spec: { ...spec, path: "teams/support" } })).toBe(
+    "slipway/evals (main: teams/support)",
+  );
 });

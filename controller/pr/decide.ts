@@ -124,6 +124,15 @@ function decide(observed: ObservedPullRequest, faults: readonly LoadError[]): De
   return ["success", "NotCovered", "no suite reaches what changes"];
 }
 
-/** The commit status's context. A status belongs to a commit, so the base branch is in its name. */
-export const statusContext = (repository: { readonly spec: { readonly branch: string } }) =>
-  `slipway/evals (${repository.spec.branch})`;
+/**
+ * The commit status's context. A status belongs to a commit, so the base branch is in its name, and the folder where
+ * Repositories share a branch. Two with the same folder, in two namespaces, still share one status: `spec.path` or
+ * `pullRequests.enabled` must tell them apart.
+ */
+export function statusContext({
+  spec: { branch, path = "" },
+}: {
+  readonly spec: { readonly branch: string; readonly path?: string };
+}): string {
+  return `slipway/evals (${branch}${path === "" ? "" : `: ${path}`})`;
+}
