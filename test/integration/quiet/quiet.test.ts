@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ConfigMap } from "../../../controller/kube/resources.ts";
 import type { EvalSuite } from "../../../schemas/eval-suite.ts";
@@ -32,6 +33,7 @@ beforeAll(async () => {
     {
       timeoutMs: TIMEOUT_MS,
       intervalMs: 500,
+      context: async () => (await readFile(team.logFile, "utf8")).split("\n").slice(-5).join("\n"),
       show: (objects) =>
         objects.filter((object) => !hasCondition(object, "Ready")).map(({ status }) => status),
     },
