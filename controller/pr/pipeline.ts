@@ -307,6 +307,15 @@ export class PullRequestReconciler {
     const marker = `<!-- slipway:report:${repository.metadata.namespace}/${repository.metadata.name} -->`;
     const limit = forge.maxCommentLength - 200;
     const comment = renderReport({ repository, pull, assessment, plan, runs, verdict, limit });
+    if (!verdict.report && told?.status !== statusText) {
+      // A forge moves the base branch first and closes the pull request a moment later. Seen in between, it changes
+      // nothing any more: what was said about it stands.
+      const current = await forge.getCommitStatus(pull.headSha, context, signal);
+      if (current?.state === "success") {
+        this.#told.set(id, { headSha: pull.headSha, status: statusText, comment });
+        return;
+      }
+    }
     const silent =
       !verdict.report &&
       (told?.comment ?? (await hasComment(forge, pull.number, marker, signal))) === undefined;
