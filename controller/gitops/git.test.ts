@@ -1,12 +1,22 @@
 import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { SlipwayError } from "../errors.ts";
-import { type GitCredentials, GitMirror, parseTree } from "./git.ts";
+import { type FetchLimits, type GitCredentials, GitMirror, parseTree, removeLeftovers } from "./git.ts";
 import { LIMITS } from "./source.ts";
 
 // Many processes or much text: a busy machine needs longer than the default.
@@ -16,6 +26,10 @@ const PASSWORD = "s3cret/pass+word";
 const CREDENTIALS = { username: "reader", password: PASSWORD };
 const AUTHORIZATION = `Basic ${Buffer.from(`reader:${PASSWORD}`).toString("base64")}`;
 const REF = "refs/heads/main";
+
+/** A repository called `trickle…` comes in so many pieces, with so long between them. */
+const TRICKLES = 40;
+const TRICKLE_MS = 100;
 
 let root: string;
 let server: Server;
@@ -158,7 +172,15 @@ beforeAll(async () => {
         .map((line) => line.split(": ") as [string, string]);
       const status = Number(headers.find(([name]) => name === "Status")?.[1].split(" ")[0] ?? 200);
       response.writeHead(status, Object.fromEntries(headers.filter(([name]) => name !== "Status")));
-      response.end(output.subarray(end + 4));
+      const body = output.subarray(end + 4);
+      if (!(url.pathname.startsWith("/trickle") && body.byteLength > 100_000)) return response.end(body);
+      const step = Math.ceil(body.byteLength / TRICKLES);
+      const send = (at: number): unknown => {
+        if (at >= body.byteLength) return response.end();
+        response.write(body.subarray(at, at + step));
+        return setTimeout(send, TRICKLE_MS, at + step);
+      };
+      return send(0);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -192,7 +214,7 @@ describe("fetch", () => {
 
     const second = commit(repository, { "a.yaml": "three" }, [first]);
     point(repository, REF, second);
-    expect(await mirror.has(second)).toBe(false);
+    expect((await failure(mirror.resolve(second))).code).toBe("GitRefNotFound");
     await mirror.fetch([REF]);
     expect(await mirror.resolve(REF)).toBe(second);
     expect(await contents(mirror, second)).toEqual({ "a.yaml": "three" });
@@ -229,6 +251,75 @@ describe("fetch", () => {
     await (await GitMirror.open(folder, `${base}/${repository}`)).fetch([REF]);
     const again = await GitMirror.open(folder, `${base}/${repository}`);
     expect(await again.resolve(REF)).toBe(id);
+  });
+
+  it("fetches what a process that was killed had begun, at its first opening", async () => {
+    const repository = serve("killed");
+    point(repository, REF, commit(repository, { a: "one" }));
+    const folder = join(root, "killed-mirror");
+    const mirror = await GitMirror.open(folder, `${base}/${repository}`);
+    await mirror.fetch([REF]);
+    const [local = ""] = readdirSync(join(folder, "refs/slipway"));
+    writeFileSync(join(folder, "refs/slipway", `${local}.lock`), "");
+    writeFileSync(join(folder, "objects/pack/tmp_pack_abc"), "half");
+    const next = commit(repository, { a: "two" });
+    point(repository, REF, next);
+    expect((await failure(mirror.fetch([REF]))).message).toContain("File exists");
+    await removeLeftovers(folder);
+    expect(readdirSync(join(folder, "objects/pack"))).not.toContain("tmp_pack_abc");
+    await mirror.fetch([REF]);
+    expect(await mirror.resolve(REF)).toBe(next);
+    await removeLeftovers(join(root, "never-made"));
+  });
+
+  it.each([
+    ["only HEAD", { HEAD: "ref: refs/heads/main\n" }],
+    ["a half made one beside it", { "../half.new/HEAD": "" }],
+  ])("makes a mirror anew where a process that was killed left %s", async (_what, files) => {
+    const repository = serve("half");
+    const id = commit(repository, { a: "one" });
+    point(repository, REF, id);
+    const folder = join(root, "half");
+    rmSync(folder, { recursive: true, force: true });
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true });
+      writeFileSync(join(folder, name), text);
+    }
+    const mirror = await GitMirror.open(folder, `${base}/${repository}`);
+    await mirror.fetch([REF]);
+    expect(await mirror.resolve(REF)).toBe(id);
+    expect(existsSync(`${folder}.new`)).toBe(false);
+  });
+
+  it("follows a branch into the folder that another branch's name has become", async () => {
+    const repository = serve("folder");
+    const id = commit(repository, { a: "one" });
+    point(repository, REF, id);
+    const mirror = await open(repository);
+    await mirror.fetch([REF]);
+    git(repository, ["update-ref", "-d", REF]);
+    point(repository, `${REF}/1`, id);
+    await mirror.fetch([`${REF}/1`]);
+    expect(await mirror.resolve(`${REF}/1`)).toBe(id);
+  });
+
+  // Git passes on up to 64 KiB at once: each piece must come within the silence that is allowed.
+  it("waits for a large fetch as long as it goes on, and no longer than the limit", async () => {
+    const repository = serve("trickle");
+    const files = Object.fromEntries(
+      Array.from({ length: 80 }, (_, i) => [`f${i}`, randomBytes(10_000)] as const),
+    );
+    const id = commit(repository, files);
+    point(repository, REF, id);
+    const at = (name: string, limits: FetchLimits) =>
+      GitMirror.open(join(root, name), `${base}/${repository}`, undefined, limits);
+    const patient = await at("patient", { silenceMs: (TRICKLES * TRICKLE_MS) / 2 });
+    const start = performance.now();
+    await patient.fetch([REF]);
+    expect(performance.now() - start).toBeGreaterThan((TRICKLES * TRICKLE_MS) / 2);
+    expect(await patient.resolve(REF)).toBe(id);
+    const hurried = await at("hurried", { totalMs: 1000 });
+    expect(await failure(hurried.fetch([REF]))).toMatchObject({ code: "GitTimeout", retryable: true });
   });
 
   it.each([
@@ -273,7 +364,7 @@ describe("fetch", () => {
     const mirror = await GitMirror.open(join(root, `protocol-${name.length}`), url(marker));
     await failure(mirror.fetch([REF]));
     expect(readdirSync(root)).not.toContain(`marker-${name.length}`);
-    expect(await mirror.has(commitOf("plain"))).toBe(false);
+    expect((await failure(mirror.resolve(commitOf("plain")))).code).toBe("GitRefNotFound");
   });
 
   it("ends when it is told to", async () => {
@@ -426,14 +517,15 @@ describe("reading a commit", () => {
     async (name) => {
       const mirror = await open("plain");
       expect(await failure(mirror.at(name).list())).toMatchObject({ code: "GitReadFailed" });
-      expect(await mirror.has(name)).toBe(false);
+      const resolved = mirror.resolve(`${name}^{tree}`);
+      expect((await failure(resolved)).code).toBe("GitRefNotFound");
     },
   );
 
   it("tells of a commit or file that is not there", async () => {
     const mirror = await open("plain");
     await mirror.fetch([REF]);
-    expect(await mirror.has("1".repeat(40))).toBe(false);
+    expect((await failure(mirror.resolve("1".repeat(40)))).code).toBe("GitRefNotFound");
     expect(await failure(mirror.at("1".repeat(40)).list())).toMatchObject({ code: "GitReadFailed" });
     const gone = [{ path: "a", size: 1, id: "1".repeat(40) }];
     expect(await failure(mirror.at("1".repeat(40)).read(gone))).toMatchObject({ code: "GitReadFailed" });

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type SimpleGit, simpleGit } from "simple-git";
 import { SlipwayError } from "../errors.ts";
@@ -14,12 +15,19 @@ export interface GitCredentials {
 /** The merge of two commits: a tree to read, or the files that conflict. */
 export type MergeResult = { readonly tree: string } | { readonly conflicts: readonly string[] };
 
+/** How long a fetch may say nothing: progress is asked for, so that a large one does not stay silent. */
+const SILENCE_MS = 60_000;
+/** Longest that a fetch may run. */
+const FETCH_TIMEOUT_MS = 10 * 60_000;
 /** Longest that a local git command may run. */
 const LOCAL_TIMEOUT_MS = 60_000;
 /** Most bytes of a tree's listing: names of up to 4 KiB, and trees that repeat themselves, are cheap to push. */
 const MAX_LISTING_BYTES = 64 << 20;
 /** Most files that either side of a merge may have. */
 const MAX_MERGE_ENTRIES = 1_000_000;
+
+/** What `git init` leaves; a folder without one of these was left half made. */
+const PARTS = ["HEAD", "config", "objects", "refs"];
 
 const OBJECT_ID = /^[0-9a-f]{40}([0-9a-f]{24})?$/;
 
@@ -31,21 +39,46 @@ export class GitMirror {
   readonly #dir: string;
   readonly #url: string;
   readonly #credentials: GitCredentials | undefined;
+  readonly #limits: FetchLimits;
+  /** False for somebody's own repository, whose refs have the names that they have. */
+  readonly #ours: boolean;
 
-  private constructor(dir: string, url: string, credentials: GitCredentials | undefined) {
+  private constructor(
+    dir: string,
+    url: string,
+    ours: boolean,
+    credentials?: GitCredentials,
+    limits: FetchLimits = {},
+  ) {
     this.#dir = dir;
     this.#url = url;
+    this.#ours = ours;
     this.#credentials = credentials;
+    this.#limits = limits;
   }
 
-  /** Opens or creates the mirror in `dir`. Nothing is fetched yet. */
-  static async open(dir: string, url: string, credentials?: GitCredentials): Promise<GitMirror> {
-    const mirror = new GitMirror(dir, url, credentials);
-    if (!existsSync(join(dir, "HEAD"))) {
-      await mkdir(dir, { recursive: true });
-      await mirror.#git().raw(["init", "--bare", "--quiet", "."]);
+  /** Opens or creates the mirror in `dir`; one call at a time. Nothing is fetched yet. */
+  static async open(
+    dir: string,
+    url: string,
+    credentials?: GitCredentials,
+    limits?: FetchLimits,
+  ): Promise<GitMirror> {
+    if (!PARTS.every((part) => existsSync(join(dir, part)))) {
+      // Made beside it and moved: a process that dies in between leaves nothing that looks like a mirror.
+      const fresh = `${dir}.new`;
+      await rm(fresh, { recursive: true, force: true });
+      await mkdir(fresh, { recursive: true });
+      await new GitMirror(fresh, url, true).#git().raw(["init", "--bare", "--quiet", "."]);
+      await rm(dir, { recursive: true, force: true });
+      await rename(fresh, dir);
     }
-    return mirror;
+    return new GitMirror(dir, url, true, credentials, limits);
+  }
+
+  /** A repository that is somebody else's, to be read only. */
+  static local(dir: string): GitMirror {
+    return new GitMirror(dir, dir, false);
   }
 
   #environment(): Record<string, string> {
@@ -91,7 +124,7 @@ export class GitMirror {
         error ??
         (exitCode === 0 ? undefined : Buffer.concat([...stdErr, Buffer.from(`git ended with ${exitCode}`)])),
       baseDir: this.#dir,
-      timeout: { block: 60_000 },
+      timeout: { block: this.#limits.silenceMs ?? SILENCE_MS },
       ...(signal ? { abort: signal } : {}),
       // What is called unsafe here is ours: fixed keys, and the URL that the schema has checked.
       unsafe: {
@@ -105,25 +138,31 @@ export class GitMirror {
   }
 
   /**
-   * Fetches refs into the same names.
+   * Fetches refs, to be read with `resolve` under the same names.
    * @param refs full names such as `refs/heads/main` or `refs/pull/7/head`
-   * @throws SlipwayError GitUnauthorized, GitRefNotFound, GitUnreachable
+   * @throws SlipwayError GitUnauthorized, GitRefNotFound, GitUnreachable, GitTimeout
    */
   async fetch(refs: readonly string[], signal?: AbortSignal): Promise<void> {
+    const totalMs = this.#limits.totalMs ?? FETCH_TIMEOUT_MS;
+    const deadline = AbortSignal.timeout(totalMs);
     try {
-      await this.#git(signal).raw([
+      await this.#git(signal ? AbortSignal.any([signal, deadline]) : deadline).raw([
         "fetch",
-        "--quiet",
+        "--progress",
         "--no-tags",
         "--no-write-fetch-head",
         "--no-auto-maintenance",
         "--no-recurse-submodules",
         "--",
         this.#url,
-        ...refs.map((ref) => `+${ref}:${ref}`),
+        ...refs.map((ref) => `+${ref}:${localRef(ref)}`),
       ]);
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
+      if (deadline.aborted) {
+        const message = `fetching ${this.#url} took more than ${totalMs / 1000} s`;
+        throw new SlipwayError("GitTimeout", message, { retryable: true });
+      }
       throw fetchError(this.#withoutSecrets(error), this.#url, refs);
     }
   }
@@ -143,26 +182,18 @@ export class GitMirror {
 
   /** The commit that a fetched ref points to. */
   async resolve(ref: string): Promise<string> {
+    const name = this.#ours && ref.startsWith("refs/") ? localRef(ref) : ref;
     const { stdout } = await this.#run([
       "rev-parse",
       "--verify",
       "--quiet",
       "--end-of-options",
-      `${ref}^{commit}`,
+      `${name}^{commit}`,
     ]);
     const id = stdout.toString("latin1").trim();
     if (!OBJECT_ID.test(id))
       throw new SlipwayError("GitRefNotFound", `${ref} is not a commit in ${this.#url}`);
     return id;
-  }
-
-  /** True when the mirror has the commit. */
-  async has(commit: string): Promise<boolean> {
-    if (!OBJECT_ID.test(commit)) return false;
-    return this.resolve(commit).then(
-      () => true,
-      () => false,
-    );
   }
 
   /**
@@ -297,6 +328,31 @@ interface Output {
   readonly overflow: boolean;
 }
 
+/** For tests: both have defaults that fit a large repository on a slow line. */
+export interface FetchLimits {
+  readonly silenceMs?: number;
+  readonly totalMs?: number;
+}
+
+/**
+ * Where a fetched ref is kept. Under its own name it could not be kept beside one that is gone on the server:
+ * `main/1` is a file in a folder where `main` is a file.
+ */
+const localRef = (ref: string) => `refs/slipway/${createHash("sha256").update(ref).digest("hex")}`;
+
+/**
+ * Removes what a git that was killed has left: locks, on which every later fetch would fail, and half a pack.
+ * Only for a folder that no running process uses.
+ */
+export async function removeLeftovers(dir: string): Promise<void> {
+  if (!existsSync(dir)) return;
+  for (const item of await readdir(dir, { recursive: true, withFileTypes: true })) {
+    const pack = item.parentPath === join(dir, "objects", "pack");
+    if (item.isFile() && (item.name.endsWith(".lock") || (pack && item.name.startsWith("tmp_"))))
+      await rm(join(item.parentPath, item.name), { force: true });
+  }
+}
+
 /** Parses `ls-tree -r -z --long`. */
 export function parseTree(output: string): SourceEntry[] {
   const entries: SourceEntry[] = [];
@@ -328,7 +384,9 @@ function fetchError(text: string, url: string, refs: readonly string[]): Slipway
       hint: "check spec.url and spec.secretRef",
     });
   }
-  const firstLine = text.split("\n").find((line) => line.trim() !== "") ?? "unknown error";
+  // Progress comes first; what went wrong is marked.
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const firstLine = lines.find((line) => /^\s*(fatal|error): /.test(line)) ?? lines[0] ?? "unknown error";
   return new SlipwayError("GitUnreachable", `cannot fetch ${url}: ${firstLine.slice(0, 300)}`, {
     retryable: true,
   });
@@ -344,5 +402,5 @@ export async function openLocalRepository(folder: string): Promise<{ mirror: Git
   }
   const dir = (await git.revparse(["--absolute-git-dir"])).trim();
   const path = (await git.revparse(["--show-prefix"])).trim().replace(/\/$/, "");
-  return { mirror: await GitMirror.open(dir, dir), path };
+  return { mirror: GitMirror.local(dir), path };
 }

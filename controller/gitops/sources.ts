@@ -5,7 +5,7 @@ import type { Repository } from "../../schemas/repository.ts";
 import { SlipwayError } from "../errors.ts";
 import { hostAllowed } from "../kube/allowed-hosts.ts";
 import type { SecretReader } from "../kube/secrets.ts";
-import { type GitCredentials, GitMirror } from "./git.ts";
+import { type GitCredentials, GitMirror, removeLeftovers } from "./git.ts";
 import { loadSnapshot, type Snapshot } from "./snapshot.ts";
 
 const KEPT_SNAPSHOTS = 16;
@@ -18,6 +18,7 @@ export class RepositorySources {
   readonly #secrets: SecretReader;
   readonly #snapshots = new Map<string, Promise<Snapshot>>();
   readonly #bytes = new Map<string, number>();
+  readonly #ready = new Map<string, Promise<unknown>>();
   readonly #fetching = new Map<string, Promise<unknown>>();
 
   constructor(folder: string, secrets: SecretReader) {
@@ -29,7 +30,21 @@ export class RepositorySources {
   async mirror(repository: Repository): Promise<GitMirror> {
     const { url } = repository.spec;
     const name = createHash("sha256").update(`${repository.metadata.uid} ${url}`).digest("hex").slice(0, 24);
-    return GitMirror.open(join(this.#folder, name), url, await this.#credentials(repository));
+    const dir = join(this.#folder, name);
+    const credentials = await this.#credentials(repository);
+    await this.#prepared(dir, url);
+    return GitMirror.open(dir, url, credentials);
+  }
+
+  /** Made, or freed from what an earlier process left, once: the state folder is this process's alone. */
+  #prepared(dir: string, url: string): Promise<unknown> {
+    let ready = this.#ready.get(dir);
+    if (!ready) {
+      ready = removeLeftovers(dir).then(() => GitMirror.open(dir, url));
+      this.#ready.set(dir, ready);
+      ready.catch(() => this.#ready.delete(dir));
+    }
+    return ready;
   }
 
   async #credentials(repository: Repository): Promise<GitCredentials | undefined> {
