@@ -282,7 +282,7 @@ describe("advisory suites", () => {
 });
 
 describe("what was not evaluated", () => {
-  const reasons: NotEvaluatedReason[] = ["Invalid", "Unresolved", "HostNotAllowed", "Suspended"];
+  const reasons: NotEvaluatedReason[] = ["Invalid", "Removed", "Unresolved", "HostNotAllowed", "Suspended"];
 
   test.each(reasons)("%s passes or fails as policy says, and is named", (reason) => {
     const notEvaluated = [skipped(reason)];
@@ -301,8 +301,9 @@ describe("what was not evaluated", () => {
     expect(state({ ...observed, onNotEvaluated: "Fail" })[0]).toBe("failure");
   });
 
-  test("Removed leaves nothing to evaluate, so it never fails", () => {
-    expect(state({ notEvaluated: [skipped("Removed")], onNotEvaluated: "Fail" })).toEqual([
+  test("Removed with its place in the suite leaves nothing to evaluate, so it never fails", () => {
+    const notEvaluated = [{ ...skipped("Removed"), settled: true }];
+    expect(state({ notEvaluated, onNotEvaluated: "Fail" })).toEqual([
       "success",
       "NotEvaluated",
       "tone was not evaluated (Removed)",

@@ -100,8 +100,8 @@ function decide(observed: ObservedPullRequest, faults: readonly LoadError[]): De
   const errors = standing("Error");
   if (errors.length > 0) return ["error", "Error", statements(errors)];
 
-  // A target that is removed leaves nothing to evaluate; everything else is a question without an answer.
-  const open = observed.notEvaluated.filter(({ gating, reason }) => gating && reason !== "Removed");
+  // A target that leaves its suite leaves nothing to evaluate; everything else is a question without an answer.
+  const open = observed.notEvaluated.filter(({ gating, settled }) => gating && settled !== true);
   const unapproved = open.filter(({ reason }) => reason === "Fork");
   if (unapproved.length > 0)
     return [

@@ -97,6 +97,54 @@ describe("what is run", () => {
   });
 });
 
+describe("what is renamed", () => {
+  const lax = { gates: [], spec: { assert: [{ type: "contains", value: "" }] } };
+  const renamed = (skill: number) => ({
+    "prompt.yaml": prompt({ skill, name: "sorter" }),
+    "suite.yaml": suite({ ...lax, cases: 3, targets: [{ name: "triage", prompt: "sorter" }] }),
+  });
+
+  test("a prompt is compared with what the suite's target names now, by the base's policy", async () => {
+    const { runs, notEvaluated } = await plan({ head: renamed(10) });
+    expect(notEvaluated).toEqual([]);
+    expect(runs).toHaveLength(1);
+    expect(content(runs[0]!.base)).toContain("Skill 76");
+    expect(content(runs[0]!.head)).toContain("Skill 10");
+    expect(runs[0]!.bundle).toMatchObject({ assert: [{ type: "equals" }], gates: [{ name: "right-team" }] });
+    expect(runs[0]!.bundle.cases).toHaveLength(5);
+  });
+
+  test("a prompt that is otherwise the same needs no run", async () => {
+    expect(await plan({ head: renamed(76) })).toEqual({ runs: [], notEvaluated: [] });
+  });
+
+  test("a deployment is compared with what the suite's target names now", async () => {
+    const head = {
+      "model.yaml": deployment({ name: "tiny", model: "tiny-1" }),
+      "suite.yaml": suite({ targets: [{ name: "triage", prompt: "triage", model: "tiny" }] }),
+    };
+    const { runs } = await plan({ head });
+    expect(runs[0]?.head.targets[0]?.model.spec.external?.model).toBe("tiny-1");
+  });
+
+  test("retargeting to a good prompt does not hide a bad one that stays", async () => {
+    const head = {
+      ...renamed(90),
+      "prompt.yaml": prompt({ skill: 10 }),
+      "new.yaml": prompt({ skill: 90, name: "sorter" }),
+    };
+    expect(content((await plan({ head })).runs[0]!.head)).toContain("Skill 10");
+  });
+
+  test("a target with its prompt is an open question", async () => {
+    const head = {
+      "prompt.yaml": prompt({ skill: 10, name: "sorter" }),
+      "suite.yaml": suite({ targets: [{ name: "sorter", prompt: "sorter" }] }),
+    };
+    expect((await plan({ head })).notEvaluated).toMatchObject([{ reason: "Removed", settled: false }]);
+  });
+});
+
 describe("what decides", () => {
   test.each([
     [undefined, true],
@@ -145,8 +193,14 @@ describe("what is not run, and why", () => {
     });
     expect(runs).toEqual([]);
     expect(notEvaluated).toMatchObject([
-      { reason: "Removed", message: "PromptTemplate/triage is removed by the pull request" },
+      { reason: "Removed", settled: true, message: "PromptTemplate/triage is removed by the pull request" },
     ]);
+  });
+
+  test("a prompt that is removed while the suite keeps the target is an open question", async () => {
+    const head = { "prompt.yaml": undefined };
+    expect(await plan({ head })).toMatchObject({ runs: [], notEvaluated: [{ suite: "triage" }] });
+    expect((await plan({ head })).notEvaluated[0]?.settled).not.toBe(true);
   });
 
   test("one target's prompt that is removed leaves the others", async () => {
@@ -159,9 +213,9 @@ describe("what is not run, and why", () => {
       "other.yaml": prompt({ skill: 1, name: "other" }),
       "suite.yaml": suite({ targets }),
     };
-    const head = { ...changed, "other.yaml": undefined, "suite.yaml": suite() };
+    const head = { ...changed, "other.yaml": undefined, "suite.yaml": suite({ targets: [targets[0]!] }) };
     const { runs, notEvaluated } = await plan({ base, head });
-    expect(notEvaluated).toMatchObject([{ reason: "Removed" }]);
+    expect(notEvaluated).toMatchObject([{ reason: "Removed", settled: true }]);
     expect(runs[0]?.head.targets.map(({ name }) => name)).toEqual(["one"]);
     expect(runs[0]?.base.targets.map(({ name }) => name)).toEqual(["one"]);
   });

@@ -7,23 +7,9 @@ import type { BundledModel, BundledTarget, SideBundle, SuiteBundle } from "../ev
 import { nodeKey, type RevisionGraph } from "../graph/graph.ts";
 import { hostAllowed } from "../kube/allowed-hosts.ts";
 import type { Assessment } from "./assess.ts";
+import type { NotEvaluated, NotEvaluatedReason } from "./not-evaluated.ts";
 
-/** Why a suite that the change touches is not run. */
-export type NotEvaluatedReason =
-  | "Fork"
-  | "Invalid"
-  | "Removed"
-  | "Unresolved"
-  | "HostNotAllowed"
-  | "Suspended";
-
-export interface NotEvaluated {
-  readonly suite: string;
-  /** Its verdict would decide the commit status. */
-  readonly gating: boolean;
-  readonly reason: NotEvaluatedReason;
-  readonly message: string;
-}
+export type { NotEvaluated, NotEvaluatedReason } from "./not-evaluated.ts";
 
 /** A suite to run: its policy as the base has it, both sides in memory. */
 export interface PlannedRun {
@@ -67,8 +53,8 @@ export function planEvaluation(
   }));
   const hosts = [...hostsOf(base.graph), ...(settings.allowedHosts ?? [])];
   for (const { suite, via } of impact.suites) {
-    const skip = (reason: NotEvaluatedReason, message: string) =>
-      notEvaluated.push({ suite, gating: gating(suite), reason, message });
+    const skip = (reason: NotEvaluatedReason, message: string, more: { settled?: boolean } = {}) =>
+      notEvaluated.push({ suite, gating: gating(suite), reason, message, ...more });
     const node = base.graph.nodes.get(nodeKey("EvalSuite", suite));
     const cases = base.cases.get(suite);
     if (!node || !cases || node.revision === undefined) {
@@ -80,7 +66,7 @@ export function planEvaluation(
       skip("Suspended", "the suite is suspended on the base branch");
       continue;
     }
-    const sides = comparedTargets(spec, assessment, head.graph);
+    const sides = comparedTargets(suite, spec, assessment, head.graph);
     if ("missing" in sides) {
       skip("Unresolved", `${sides.missing} is missing or invalid on the base branch`);
       continue;
@@ -94,7 +80,10 @@ export function planEvaluation(
     }
     if (sides.gone.length > 0) {
       const rest = sides.pairs.length > 0 ? "; the other targets are evaluated" : "";
-      skip("Removed", `${sides.gone.join(", ")} is removed by the pull request${rest}`);
+      const kept = sides.settled ? "" : ", and nothing that could be evaluated takes its place in the suite";
+      skip("Removed", `${sides.gone.join(", ")} is removed by the pull request${kept}${rest}`, {
+        settled: sides.settled,
+      });
     }
     // Only the judge changes, or what is left is the same: there is nothing to compare.
     if (sides.pairs.length === 0) continue;
@@ -152,22 +141,47 @@ interface TargetPair {
   readonly head: BundledTarget;
 }
 
-/** The targets whose prompt or deployment differs, and what the head no longer has. */
+interface ComparedTargets {
+  readonly pairs: readonly TargetPair[];
+  /** Keys that the head no longer has, and for which it names nothing else. */
+  readonly gone: readonly string[];
+  /** What is gone left the head's suite as well: nothing is left to evaluate. */
+  readonly settled: boolean;
+}
+
+/**
+ * The targets whose prompt or deployment differs, and what the head no longer has. A target whose prompt or
+ * deployment is gone is compared with what the head's suite names instead: renaming must not be a way around.
+ */
 function comparedTargets(
+  suite: string,
   spec: EvalSuiteSpec,
   { base }: Assessment,
   headGraph: RevisionGraph,
-): { pairs: TargetPair[]; gone: string[] } | { missing: string } {
+): ComparedTargets | { missing: string } {
+  const headSuite = headGraph.nodes.get(nodeKey("EvalSuite", suite))?.object.spec as
+    | EvalSuiteSpec
+    | undefined;
+  const names = new Set(spec.targets.map(({ name }) => name));
+  const renamed = headSuite?.targets.some(({ name }) => !names.has(name)) ?? false;
   const pairs: TargetPair[] = [];
   const gone = new Set<string>();
+  let settled = true;
   for (const target of spec.targets) {
     const before = targetOf(target, base.graph);
     if ("missing" in before) return before;
-    const after = targetOf(target, headGraph);
-    if ("missing" in after) gone.add(after.missing);
-    else if (!sameTarget(before, after)) pairs.push({ base: before, head: after });
+    const successor = headSuite?.targets.find(({ name }) => name === target.name);
+    let after = targetOf(target, headGraph);
+    if ("missing" in after && successor) {
+      const instead = targetOf(successor, headGraph);
+      if (!("missing" in instead)) after = instead;
+    }
+    if ("missing" in after) {
+      gone.add(after.missing);
+      settled &&= !successor && !renamed;
+    } else if (!sameTarget(before, after)) pairs.push({ base: before, head: after });
   }
-  return { pairs, gone: [...gone] };
+  return { pairs, gone: [...gone], settled };
 }
 
 const sameTarget = (a: BundledTarget, b: BundledTarget) =>
