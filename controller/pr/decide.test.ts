@@ -282,7 +282,14 @@ describe("advisory suites", () => {
 });
 
 describe("what was not evaluated", () => {
-  const reasons: NotEvaluatedReason[] = ["Invalid", "Removed", "Unresolved", "HostNotAllowed", "Suspended"];
+  const reasons: NotEvaluatedReason[] = [
+    "Invalid",
+    "Missing",
+    "Removed",
+    "Unresolved",
+    "HostNotAllowed",
+    "Suspended",
+  ];
 
   test.each(reasons)("%s passes or fails as policy says, and is named", (reason) => {
     const notEvaluated = [skipped(reason)];

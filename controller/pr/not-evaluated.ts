@@ -2,6 +2,7 @@
 export type NotEvaluatedReason =
   | "Fork"
   | "Invalid"
+  | "Missing"
   | "Removed"
   | "Unresolved"
   | "HostNotAllowed"

@@ -154,7 +154,38 @@ describe("what decides", () => {
   ])("with requiredSuites %j: %s", async (requiredSuites, gating) => {
     const settings = requiredSuites === undefined ? {} : { requiredSuites };
     expect((await plan({ head: changed, settings })).runs[0]?.gating).toBe(gating);
-    expect((await plan({ head: changed, settings, trusted: false })).notEvaluated[0]?.gating).toBe(gating);
+    const { notEvaluated } = await plan({ head: changed, settings, trusted: false });
+    expect(notEvaluated.find(({ suite: name }) => name === "triage")?.gating).toBe(gating);
+  });
+
+  const required = { requiredSuites: ["triage", "tone"] };
+  const missing = (suite: string) => [{ suite, gating: true, reason: "Missing" }];
+
+  test("a required suite that the base lacks is an open question, also where the head brings it", async () => {
+    expect((await plan({ head: changed, settings: required })).notEvaluated).toMatchObject(missing("tone"));
+    const head = { ...changed, "tone.yaml": suite({ name: "tone" }) };
+    expect((await plan({ head, settings: required })).notEvaluated).toMatchObject(missing("tone"));
+  });
+
+  test("a required suite that the base lacks can be added, and stops nothing that needs no suite", async () => {
+    const added = { "tone.yaml": suite({ name: "tone" }) };
+    expect((await plan({ head: added, settings: required })).notEvaluated).toEqual([]);
+    expect((await plan({ head: {}, settings: required })).notEvaluated).toEqual([]);
+  });
+
+  test("a required suite that is invalid on the base is said to be so, once", async () => {
+    const base = { ...BASE, "suite.yaml": suite().replace('"targets"', '"target"') };
+    const settings = { requiredSuites: ["triage"] };
+    expect((await plan({ base, head: changed, settings })).notEvaluated).toMatchObject([
+      { reason: "Invalid" },
+    ]);
+  });
+
+  test("a required suite that the pull request removes is an open question", async () => {
+    const head = { "suite.yaml": undefined };
+    const settings = { requiredSuites: ["triage"] };
+    expect((await plan({ head, settings })).notEvaluated).toMatchObject(missing("triage"));
+    expect((await plan({ head })).notEvaluated).toEqual([]);
   });
 });
 

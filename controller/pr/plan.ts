@@ -8,6 +8,7 @@ import { nodeKey, type RevisionGraph } from "../graph/graph.ts";
 import { hostAllowed } from "../kube/allowed-hosts.ts";
 import type { Assessment } from "./assess.ts";
 import type { NotEvaluated, NotEvaluatedReason } from "./not-evaluated.ts";
+import { changesBehaviour, missingSuites } from "./required.ts";
 
 export type { NotEvaluated, NotEvaluatedReason } from "./not-evaluated.ts";
 
@@ -45,12 +46,14 @@ export function planEvaluation(
   if (!impact || !head) return { runs: [], notEvaluated: [] };
   const runs: PlannedRun[] = [];
   const gating = (suite: string) => settings.requiredSuites?.includes(suite) ?? true;
-  const notEvaluated: NotEvaluated[] = unreadableSuites(assessment).map((suite) => ({
+  const unreadable = unreadableSuites(assessment);
+  const notEvaluated: NotEvaluated[] = unreadable.map((suite) => ({
     suite,
     gating: gating(suite),
     reason: "Invalid",
     message: "the suite is invalid on the base branch, so nothing says whether this change passes it",
   }));
+  notEvaluated.push(...missingSuites(assessment, settings.requiredSuites ?? [], unreadable));
   const hosts = [...hostsOf(base.graph), ...(settings.allowedHosts ?? [])];
   for (const { suite, via } of impact.suites) {
     const skip = (reason: NotEvaluatedReason, message: string, more: { settled?: boolean } = {}) =>
@@ -126,10 +129,7 @@ export function planEvaluation(
 
 /** Suites that are invalid on the base branch already, where prompts or deployments change: one of them may matter. */
 function unreadableSuites({ base, impact }: Assessment): string[] {
-  const judged = impact?.changes.some(
-    ({ key, change }) => change !== "settings" && !key.startsWith("EvalSuite/"),
-  );
-  if (!judged) return [];
+  if (!changesBehaviour(impact)) return [];
   const keys = base.errors.flatMap(({ object }) => (object?.startsWith("EvalSuite/") ? [object] : []));
   return [...new Set(keys)]
     .filter((key) => !base.graph.nodes.has(key))
