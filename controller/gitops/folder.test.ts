@@ -27,9 +27,13 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-it("reads a folder as a commit: no symlinks, nothing of git's or npm's", async () => {
+it("reads a folder as a commit: no symlinks but marked ones, nothing of git's or npm's", async () => {
   const source = folderSource(join(root, "repo"));
-  const entries = await source.list();
+  const all = await source.list();
+  expect(all.filter(({ link }) => link)).toEqual([
+    { path: "link.yaml", id: "link.yaml", size: 0, link: true },
+  ]);
+  const entries = all.filter(({ link }) => !link);
   expect(entries).toEqual([
     { path: "a.yaml", id: "a.yaml", size: 11 },
     { path: "b/c.yaml", id: "b/c.yaml", size: 13 },

@@ -1,11 +1,11 @@
 import { lstat, readdir, readFile } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { SlipwayError } from "../errors.ts";
-import { LIMITS, type Source, type SourceEntry } from "./source.ts";
+import { isManifestName, LIMITS, type Source, type SourceEntry } from "./source.ts";
 
 const SKIPPED = new Set([".git", "node_modules"]);
 
-/** A folder on disk, read like a commit: symlinks are left out. */
+/** A folder on disk, read like a commit: symlinks are left out, or marked. */
 export function folderSource(root: string): Source {
   return {
     async list() {
@@ -13,10 +13,12 @@ export function folderSource(root: string): Source {
       const walk = async (folder: string): Promise<void> => {
         for (const item of await readdir(folder, { withFileTypes: true })) {
           const path = join(folder, item.name);
+          const id = relative(root, path).split(sep).join("/");
           if (item.isDirectory()) {
             if (!SKIPPED.has(item.name)) await walk(path);
+          } else if (item.isSymbolicLink()) {
+            if (isManifestName(id)) entries.push({ path: id, id, size: 0, link: true });
           } else if (item.isFile()) {
-            const id = relative(root, path).split(sep).join("/");
             entries.push({ path: id, id, size: (await lstat(path)).size });
             if (entries.length > LIMITS.entries) {
               throw new SlipwayError("RepositoryTooLarge", `${root} has more than ${LIMITS.entries} files`);

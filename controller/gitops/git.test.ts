@@ -650,10 +650,14 @@ describe("parseTree", () => {
       `100644 blob ${id}      12\ta\tb`,
       `120000 blob ${id}       3\tlink`,
       `160000 commit ${id}       -\tmodule`,
+      `120000 blob ${id}       3\tlink.yaml`,
+      `160000 commit ${id}       -\tmodule.yml`,
       `100755 blob ${id} 1234567890\tx`,
     ];
     expect(parseTree(`${records.join("\0")}\0`)).toEqual([
       { path: "a\tb", id, size: 12 },
+      { path: "link.yaml", id, size: 0, link: true },
+      { path: "module.yml", id, size: 0, link: true },
       { path: "x", id, size: 1_234_567_890 },
     ]);
     expect(parseTree("")).toEqual([]);

@@ -5,7 +5,7 @@ import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type SimpleGit, simpleGit } from "simple-git";
 import { SlipwayError } from "../errors.ts";
-import { LIMITS, type Source, type SourceEntry } from "./source.ts";
+import { isManifestName, LIMITS, type Source, type SourceEntry } from "./source.ts";
 
 export interface GitCredentials {
   readonly username: string;
@@ -222,7 +222,7 @@ export class GitMirror {
     );
   }
 
-  /** The files of a commit or tree below `path`. Symlinks and submodules are left out. */
+  /** The files of a commit or tree below `path`. Symlinks and submodules are left out, or marked. */
   at(treeish: string, path = ""): Source {
     return {
       list: () => this.#list(treeish, path, LIMITS.entries),
@@ -361,9 +361,10 @@ export function parseTree(output: string): SourceEntry[] {
     const tab = record.indexOf("\t");
     const [mode, type, id, size] = record.slice(0, tab).split(/ +/);
     const path = record.slice(tab + 1);
+    if (id === undefined) continue;
     // 120000 is a symlink and 160000 a submodule: neither is content of this repository.
-    if (type !== "blob" || mode === "120000" || id === undefined) continue;
-    entries.push({ path, id, size: Number(size) });
+    if (type === "blob" && mode !== "120000") entries.push({ path, id, size: Number(size) });
+    else if (isManifestName(path)) entries.push({ path, id, size: 0, link: true });
   }
   return entries;
 }

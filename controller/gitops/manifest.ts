@@ -42,6 +42,9 @@ const MAX_TYPO = 4;
 const MENTIONS_US = new RegExp(
   [GROUP, ...KINDS.map(({ kind }) => `\\bkind["']?\\s*:\\s*["']?${kind}\\b`)].join("|"),
 );
+/** Whether a text may hold an object of ours, judged without parsing it. */
+export const mentionsUs = (text: string): boolean => MENTIONS_US.test(text);
+
 /** Longest piece of the author's text in a message. */
 const SHOWN = 100;
 
@@ -57,7 +60,7 @@ export function parseManifests(file: string, text: string): ParsedFile {
     const { line, col } = lines.linePos(offset);
     return field ? { file, line, column: col, field } : { file, line, column: col };
   };
-  if (!MENTIONS_US.test(text)) return { manifests, errors, unreadable: false };
+  if (!mentionsUs(text)) return { manifests, errors, unreadable: false };
   const nul = text.indexOf("\0");
   if (nul >= 0) {
     const before = text.slice(0, nul).split("\n");

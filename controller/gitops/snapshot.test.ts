@@ -244,7 +244,7 @@ describe("loadSnapshot", () => {
   });
 
   it("is incomplete beside a large YAML file that may hold manifests, unless a suite names it", async () => {
-    const large = `# ${"x".repeat(LIMITS.manifestBytes)}\n- {id: one, vars: {q: a}}\n`;
+    const large = `# slipway.dev ${"x".repeat(LIMITS.manifestBytes)}\n- {id: one, vars: {q: a}}\n`;
     const named = suite("s", "files: [{path: large.yaml}]");
     const files = { "a.yaml": [prompt("p"), model("m")].join("---\n"), "large.yaml": large };
     const unnamed = await load(files);
@@ -253,6 +253,38 @@ describe("loadSnapshot", () => {
     const used = await load({ ...files, "s.yaml": named });
     expect(used).toMatchObject({ errors: [], warnings: [], incomplete: false });
     expect(used.cases.get("s")).toHaveLength(1);
+  });
+
+  it.each([
+    ["does not mention us", "", LIMITS.manifestBytes + 1, false],
+    ["mentions us at its end", "\nkind: PromptTemplate\n", LIMITS.manifestBytes + 1, true],
+    ["is too large to be looked through", "", LIMITS.searchedBytes + 1, true],
+  ])("beside a large YAML file that %s", async (_what, end, size, incomplete) => {
+    const file = Buffer.alloc(size + end.length, "#");
+    file.write(end, size);
+    const snapshot = await load({ "p.yaml": prompt("p"), "values.yaml": file });
+    expect(snapshot).toMatchObject({ errors: [], incomplete });
+    expect(snapshot.warnings.map(({ location }) => location.file)).toEqual(incomplete ? ["values.yaml"] : []);
+  });
+
+  it("tells of a symlink in the place of a manifest, and is incomplete", async () => {
+    const source = sourceOf({ "p.yaml": prompt("p") });
+    const link = (path: string) => ({ path, id: path, size: 0, link: true as const });
+    const list = async () => [
+      ...(await source.list()),
+      ...["q.yaml", ".hidden/r.yaml", "team/s.yml"].map(link),
+    ];
+    const snapshot = await loadSnapshot({ ...source, list }, "");
+    expect(snapshot.objects.map(({ metadata }) => metadata.name)).toEqual(["p"]);
+    expect(snapshot.incomplete).toBe(true);
+    const message = "a symlink or submodule: it is not followed; put the file itself there";
+    expect(told(snapshot)).toEqual([
+      ["q.yaml", message, undefined],
+      ["team/s.yml", message, undefined],
+    ]);
+    expect(source.reads).toEqual(["p.yaml"]);
+    const below = await loadSnapshot({ ...source, list }, "team");
+    expect(below.errors.map(({ location }) => location.file)).toEqual(["team/s.yml"]);
   });
 
   it("tells of a file too many folders deep, and is incomplete", async () => {

@@ -6,10 +6,17 @@ import type { SlipwayError } from "../errors.ts";
 import { loadCases } from "../eval/cases.ts";
 import { lintPrompt } from "../eval/template/lint.ts";
 import { blobDigest } from "../graph/canonical.ts";
-import { buildGraph, type ExternalRevision, nodeKey, type RevisionGraph } from "../graph/graph.ts";
+import { buildGraph, nodeKey, type RevisionGraph } from "../graph/graph.ts";
 import { caseFileFault } from "./case-guard.ts";
-import { fieldPath, type LoadError, type Manifest, parseFieldPath, parseManifests } from "./manifest.ts";
-import { LIMITS, type Source, type SourceEntry } from "./source.ts";
+import {
+  fieldPath,
+  type LoadError,
+  type Manifest,
+  mentionsUs,
+  parseFieldPath,
+  parseManifests,
+} from "./manifest.ts";
+import { isManifestName, LIMITS, type Source, type SourceEntry } from "./source.ts";
 
 /** Everything that one commit says, checked as far as that goes without a cluster. */
 export interface Snapshot {
@@ -33,25 +40,28 @@ export interface Snapshot {
  * Reads, parses and checks all manifests below `path`.
  * Every error is in the result: what is good beside it stays usable.
  */
-export async function loadSnapshot(
-  source: Source,
-  path: string,
-  external?: ExternalRevision,
-): Promise<Snapshot> {
+export async function loadSnapshot(source: Source, path: string): Promise<Snapshot> {
   const prefix = path === "" ? "" : `${path}/`;
-  const entries = (await source.list()).filter((entry) => entry.path.startsWith(prefix));
+  const listed = (await source.list()).filter((entry) => entry.path.startsWith(prefix));
+  const entries = listed.filter((entry) => !entry.link);
+  const links = listed.filter((entry) => entry.link && isVisibleManifest(entry.path.slice(prefix.length)));
   const errors: LoadError[] = [];
   const warnings: LoadError[] = [];
-  const folderMissing = path !== "" && entries.length === 0;
+  const folderMissing = path !== "" && listed.length === 0;
   if (folderMissing) {
     // Not taken for an empty repository, which would delete everything: most likely a folder was renamed.
     errors.push({ location: { file: path }, message: "there is no such folder: check spec.path" });
+  }
+  for (const { path: file } of links) {
+    // Left out in silence, the object that it stands for would be taken for gone, and deleted.
+    const message = "a symlink or submodule: it is not followed; put the file itself there";
+    errors.push({ location: { file }, message });
   }
   const { manifests, incomplete, oversized } = await readManifests(source, entries, prefix, errors);
   const unique = withoutDuplicates(manifests, errors);
   lintPrompts(unique, errors, warnings);
   const { pinned, cases, blobs, caseFiles } = await readCaseFiles(source, entries, prefix, unique, errors);
-  const graph = buildGraph(pinned, external);
+  const graph = buildGraph(pinned);
   const invalid = new Set(errors.map((error) => error.object));
   for (const node of graph.nodes.values()) {
     const manifest = unique.get(node.key);
@@ -66,7 +76,10 @@ export async function loadSnapshot(
       });
     }
   }
-  const unread = oversized.filter(({ path }) => !caseFiles.has(path));
+  const unread = await mayBeOurs(
+    source,
+    oversized.filter(({ path }) => !caseFiles.has(path)),
+  );
   for (const { path: file, size } of unread) {
     const message = `${size} bytes: not read as manifests (the limit is ${LIMITS.manifestBytes}), and no suite names it`;
     warnings.push({ location: { file }, message });
@@ -76,11 +89,33 @@ export async function loadSnapshot(
     graph,
     errors: errors.slice(0, LIMITS.errors),
     held: heldObjects(graph, errors),
-    incomplete: incomplete || folderMissing || unread.length > 0,
+    incomplete: incomplete || folderMissing || links.length > 0 || unread.length > 0,
     cases,
     blobs,
     warnings,
   };
+}
+
+/** @param path below the Repository's own */
+const isVisibleManifest = (path: string): boolean =>
+  isManifestName(path) && !path.split("/").some((part) => part.startsWith("."));
+
+/** The files that may hold objects of ours: those that mention us, and those too large to be looked through. */
+async function mayBeOurs(source: Source, files: readonly SourceEntry[]): Promise<SourceEntry[]> {
+  const found: SourceEntry[] = [];
+  let left = LIMITS.totalCaseFileBytes;
+  for (const file of files) {
+    left -= file.size;
+    if (file.size > LIMITS.searchedBytes || left < 0) {
+      found.push(file);
+      continue;
+    }
+    // One at a time, so that no more than one is in memory.
+    const data = (await source.read([file])).get(file.id);
+    if (data === undefined || mentionsUs(new TextDecoder().decode(data))) found.push(file);
+    await setImmediate();
+  }
+  return found;
 }
 
 async function readManifests(
@@ -89,10 +124,7 @@ async function readManifests(
   prefix: string,
   errors: LoadError[],
 ) {
-  const files = entries.filter(({ path }) => {
-    const relative = path.slice(prefix.length);
-    return /\.ya?ml$/.test(relative) && !relative.split("/").some((part) => part.startsWith("."));
-  });
+  const files = entries.filter(({ path }) => isVisibleManifest(path.slice(prefix.length)));
   let incomplete = false;
   // A large YAML file is a case file, not a manifest; the suite that names it reads it.
   const oversized = files.filter((file) => file.size > LIMITS.manifestBytes);

@@ -5,7 +5,12 @@ export interface SourceEntry {
   readonly size: number;
   /** Names the content for `read`: a git object id, or the path itself. */
   readonly id: string;
+  /** A symlink or a submodule in the place of a manifest: never read, but not overlooked either. */
+  readonly link?: true;
 }
+
+/** Whether a file of this name may hold manifests. */
+export const isManifestName = (path: string): boolean => /\.ya?ml$/.test(path);
 
 /** Where manifests and case files are read from: a commit, or a folder on disk. */
 export interface Source {
@@ -20,6 +25,8 @@ export const LIMITS = {
   entries: 50_000,
   /** Bytes of one manifest. */
   manifestBytes: 1 << 20,
+  /** Bytes of a YAML file that is no manifest up to which it is looked through for a mention of us. */
+  searchedBytes: 8 << 20,
   /** Bytes of one case file. */
   caseFileBytes: 64 << 20,
   /** Bytes of all case files together, each counted for every suite that reads it: parsed, they take ten times that. */
