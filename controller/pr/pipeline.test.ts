@@ -4,6 +4,7 @@ import type { EvalRun, EvalRunStatus } from "../../schemas/eval-run.ts";
 import type { Repository, RepositoryStatus } from "../../schemas/repository.ts";
 import { BASE_SHA, type Files, HEAD_SHA, memorySource, repositoryWith } from "../../test/pull-request.ts";
 import { prompt, REPOSITORY, suite } from "../../test/support-repository.ts";
+import { SlipwayError } from "../errors.ts";
 import { loadSnapshot } from "../gitops/snapshot.ts";
 import { blobDigest } from "../graph/canonical.ts";
 import type { EventInput } from "../kube/events.ts";
@@ -212,4 +213,58 @@ describe("runs", () => {
       expect(stateOf()).toBe("pending");
     },
   );
+});
+
+describe("a head that cannot be fetched", () => {
+  const OTHER_SHA = "d".repeat(40);
+  const two = () =>
+    world({
+      commits: { [BASE_SHA]: BASE, [HEAD_SHA]: CHANGED, [OTHER_SHA]: BASE },
+      refs: { "refs/heads/main": BASE_SHA, "refs/pull/7/head": HEAD_SHA, "refs/pull/8/head": OTHER_SHA },
+      pulls: [pull(7), pull(8, OTHER_SHA)],
+    });
+  const refused = new SlipwayError("GitUnreachable", "fsck error", { retryable: true });
+
+  test("is the error of its pull request alone", async () => {
+    const { it, reconcile, stateOf, statuses, summaries } = two();
+    it.broken.set("refs/pull/7/head", refused);
+    await reconcile();
+    expect(stateOf(HEAD_SHA)).toBe("error");
+    expect([...statuses.values()][0]?.description).toContain("fsck error");
+    expect(stateOf(OTHER_SHA)).toBe("success");
+    expect(summaries.at(-1)).toMatchObject([
+      { number: 7, state: "Error" },
+      { number: 8, state: "Success" },
+    ]);
+  });
+
+  test("is tried again at the next poll", async () => {
+    const { it, reconcile, stateOf } = two();
+    it.broken.set("refs/pull/7/head", refused);
+    await reconcile();
+    it.broken.clear();
+    it.now += 60_000;
+    await reconcile();
+    expect(stateOf(HEAD_SHA)).toBe("pending");
+  });
+
+  test("of the base branch stops all, as nothing can be compared", async () => {
+    const { it, reconcile } = two();
+    it.broken.set("refs/heads/main", refused);
+    await expect(reconcile()).rejects.toThrow("fsck error");
+  });
+});
+
+test("more pull requests than are looked at are said to be", async () => {
+  const pulls = Array.from({ length: 101 }, (_, index) => pull(index + 1));
+  const refs = Object.fromEntries(pulls.map(({ number }) => [`refs/pull/${number}/head`, HEAD_SHA]));
+  const commits = { [BASE_SHA]: BASE, [HEAD_SHA]: BASE };
+  const { reconcile, events, summaries } = world({
+    pulls,
+    refs: { "refs/heads/main": BASE_SHA, ...refs },
+    commits,
+  });
+  await reconcile();
+  expect(events).toContainEqual(expect.objectContaining({ reason: "TooManyPullRequests", type: "Warning" }));
+  expect(summaries.at(-1)).toHaveLength(100);
 });

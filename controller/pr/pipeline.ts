@@ -23,6 +23,7 @@ import { type PullRequestVerdict, type RunState, statusContext, verdictOf } from
 import { oneLine } from "./escape.ts";
 import type { Forge, PullRequest } from "./forge/forge.ts";
 import { upsertStickyComment } from "./forge/sticky.ts";
+import { fetchHeads } from "./heads.ts";
 import { isVouched } from "./ok-to-test.ts";
 import { type EvaluationPlan, type PlannedRun, planEvaluation } from "./plan.ts";
 import { renderReport } from "./report.ts";
@@ -55,9 +56,14 @@ interface Told {
 }
 
 interface Session {
-  polledAt: number;
-  pulls: Map<number, PullRequest>;
+  readonly polledAt: number;
+  readonly pulls: ReadonlyMap<number, PullRequest>;
+  /** Pull requests whose head cannot be fetched, and why. */
+  readonly unread: ReadonlyMap<number, unknown>;
 }
+
+/** Most pull requests of one repository that are looked at, the first that the forge names. */
+const MAX_PULLS = 100;
 
 /** Evaluates the pull requests of repositories and reports on them. One key is one repository. */
 export class PullRequestReconciler {
@@ -89,6 +95,7 @@ export class PullRequestReconciler {
     let failure: unknown;
     for (const pull of session.pulls.values()) {
       try {
+        if (session.unread.has(pull.number)) throw session.unread.get(pull.number);
         const verdict = await this.#evaluate(repository, forge, pull, signal);
         summaries.push({
           number: pull.number,
@@ -98,8 +105,8 @@ export class PullRequestReconciler {
         });
       } catch (error) {
         if (signal.aborted) throw error;
-        // One pull request that cannot be read must not stop the others.
-        failure = error;
+        // One pull request that cannot be read must not stop the others. The next poll fetches it again.
+        if (!session.unread.has(pull.number)) failure = error;
         // What the forge listed is out of date: only asking again can mend that, and no webhook need be on its way.
         if (error instanceof SlipwayError && error.code === "ForgeLagging") this.poke(key);
         this.#deps.log.warn(
@@ -154,20 +161,33 @@ export class PullRequestReconciler {
     try {
       const polledAt = this.#deps.now();
       const open = await forge.listOpenPullRequests(signal);
-      const pulls = open.filter((pull) => pull.baseBranch === repository.spec.branch).slice(0, 100);
-      const heads = pulls.map(({ number }) => `refs/pull/${number}/head`);
+      const ours = open.filter((pull) => pull.baseBranch === repository.spec.branch);
+      const pulls = ours.slice(0, MAX_PULLS);
+      this.#tellTooMany(repository, ours.length);
+      const fetch = (refs: readonly string[]) => this.#deps.sources.fetch(repository, refs, signal);
       // Without pull requests there is nothing to compare: the fetch would only keep the Repository's own waiting.
-      if (pulls.length > 0) {
-        const base = `refs/heads/${repository.spec.branch}`;
-        await this.#deps.sources.fetch(repository, [base, ...heads], signal);
-      }
-      const session = { polledAt, pulls: new Map(pulls.map((pull) => [pull.number, pull])) };
+      const unread =
+        pulls.length === 0
+          ? new Map<number, unknown>()
+          : await fetchHeads(fetch, `refs/heads/${repository.spec.branch}`, pulls, signal);
+      const session = { polledAt, pulls: new Map(pulls.map((pull) => [pull.number, pull])), unread };
       this.#sessions.set(key, session);
       return session;
     } catch (error) {
       if (asked) this.#poked.add(key);
       throw error;
     }
+  }
+
+  #tellTooMany(repository: Repository, count: number): void {
+    if (count <= MAX_PULLS) return;
+    const note = `${count} pull requests are open, only ${MAX_PULLS} are evaluated: close some`;
+    this.#deps.log.warn({ repository: repository.metadata.name, count }, note);
+    this.#deps.recorder.record(repository as unknown as KubeObject, {
+      type: "Warning",
+      reason: "TooManyPullRequests",
+      note,
+    });
   }
 
   async #evaluate(
