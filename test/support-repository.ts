@@ -20,11 +20,14 @@ export interface PromptOptions {
   readonly name?: string;
   readonly words?: string;
   readonly description?: string;
+  readonly configMap?: string;
 }
 
-export function prompt({ skill, name = "triage", words = "one word", description }: PromptOptions): string {
+export function prompt(options: PromptOptions): string {
+  const { skill, name = "triage", words = "one word", description, configMap } = options;
   return yaml(
     object("PromptTemplate", name, {
+      ...(configMap === undefined ? {} : { output: { configMapName: configMap } }),
       ...(description === undefined ? {} : { description }),
       variables: [{ name: "ticket" }],
       parameters: { temperature: 0 },

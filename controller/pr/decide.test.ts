@@ -161,6 +161,15 @@ describe("before any suite", () => {
     });
   });
 
+  test("settings that put another prompt into a ConfigMap are no mere settings", () => {
+    const observed = { assessment: assessment("settings"), notEvaluated: [skipped("Republished")] };
+    expect(state({ ...observed, onNotEvaluated: "Fail" })).toEqual([
+      "failure",
+      "NotEvaluated",
+      "tone was not evaluated (Republished)",
+    ]);
+  });
+
   test("a change that no suite reaches passes and says so", () => {
     expect(state({})).toEqual(["success", "NotCovered", "no suite reaches what changes"]);
   });

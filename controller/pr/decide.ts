@@ -88,7 +88,8 @@ function decide(observed: ObservedPullRequest, faults: readonly LoadError[]): De
     return ["failure", "InvalidManifests", `${count(faults.length, "new error")} in the manifests`];
   if (!impact || impact.changes.length === 0)
     return ["success", "NothingChanges", "nothing that Slipway manages changes"];
-  if (impact.changes.every(({ change }) => change === "settings"))
+  // Which prompt an application mounts is a setting of the prompt, and changes what it answers.
+  if (impact.changes.every(({ change }) => change === "settings") && observed.notEvaluated.length === 0)
     return ["success", "SettingsOnly", "only settings change: answers stay the same"];
 
   const runs = observed.runs.filter(({ planned }) => planned.gating);

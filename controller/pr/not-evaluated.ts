@@ -4,11 +4,13 @@ export type NotEvaluatedReason =
   | "Invalid"
   | "Missing"
   | "Removed"
+  | "Republished"
   | "Unresolved"
   | "HostNotAllowed"
   | "Suspended";
 
 export interface NotEvaluated {
+  /** The suite, or `ConfigMap <name>` where it is about what a prompt publishes. */
   readonly suite: string;
   /** Its verdict would decide the commit status. */
   readonly gating: boolean;

@@ -145,6 +145,57 @@ describe("what is renamed", () => {
   });
 });
 
+describe("a ConfigMap that another prompt publishes", () => {
+  const base = { ...BASE, "prompt.yaml": prompt({ skill: 76, configMap: "live" }) };
+  const found = [{ suite: "ConfigMap live", gating: true, reason: "Republished" }];
+  const taken = (skill: number) => ({
+    "prompt.yaml": prompt({ skill: 76 }),
+    "new.yaml": prompt({ skill, name: "new", configMap: "live" }),
+  });
+
+  test("is an open question", async () => {
+    const { runs, notEvaluated } = await plan({ base, head: taken(10) });
+    expect(runs).toEqual([]);
+    expect(notEvaluated).toMatchObject(found);
+    expect(notEvaluated[0]?.message).toContain("PromptTemplate/new takes the place of PromptTemplate/triage");
+  });
+
+  test("also where both prompts were there before", async () => {
+    const two = { ...base, "new.yaml": prompt({ skill: 10, name: "new" }) };
+    expect((await plan({ base: two, head: taken(10) })).notEvaluated).toMatchObject(found);
+  });
+
+  test("also beside the former one", async () => {
+    const head = { "new.yaml": prompt({ skill: 10, name: "new", configMap: "live" }) };
+    expect((await plan({ base, head })).notEvaluated).toMatchObject(found);
+  });
+
+  test("decides nothing where no suite decides about the former one", async () => {
+    const settings = { requiredSuites: [] };
+    expect((await plan({ base, head: taken(10), settings })).notEvaluated).toMatchObject([{ gating: false }]);
+  });
+
+  test("is none where the prompt keeps its name, behaves the same, or the suite's target was compared", async () => {
+    expect(
+      (await plan({ base, head: { "prompt.yaml": prompt({ skill: 10, configMap: "live" }) } })).notEvaluated,
+    ).toEqual([]);
+    expect((await plan({ base, head: taken(76) })).notEvaluated).toEqual([]);
+    const renamed = {
+      ...taken(10),
+      "prompt.yaml": undefined,
+      "suite.yaml": suite({ targets: [{ name: "triage", prompt: "new" }] }),
+    };
+    const { runs, notEvaluated } = await plan({ base, head: renamed });
+    expect(runs).toHaveLength(1);
+    expect(notEvaluated).toEqual([]);
+  });
+
+  test("is none where the name is new", async () => {
+    const head = { "new.yaml": prompt({ skill: 10, name: "new", configMap: "other" }) };
+    expect((await plan({ base, head })).notEvaluated).toEqual([]);
+  });
+});
+
 describe("what decides", () => {
   test.each([
     [undefined, true],

@@ -8,6 +8,7 @@ import { nodeKey, type RevisionGraph } from "../graph/graph.ts";
 import { hostAllowed } from "../kube/allowed-hosts.ts";
 import type { Assessment } from "./assess.ts";
 import type { NotEvaluated, NotEvaluatedReason } from "./not-evaluated.ts";
+import { republished } from "./republished.ts";
 import { changesBehaviour, missingSuites } from "./required.ts";
 
 export type { NotEvaluated, NotEvaluatedReason } from "./not-evaluated.ts";
@@ -124,6 +125,14 @@ export function planEvaluation(
       head: { targets: sides.pairs.map((pair) => pair.head) },
     });
   }
+  const compared = runs.map((run) => ({
+    gating: run.gating,
+    prompts: run.base.targets.map(({ prompt }, at) => ({
+      base: prompt.name,
+      head: run.head.targets[at]?.prompt.name ?? "",
+    })),
+  }));
+  notEvaluated.push(...republished(base.graph, head.graph, compared, gating));
   return { runs: withCostShare(runs, settings.maxCostPerPullRequest), notEvaluated };
 }
 
