@@ -190,6 +190,30 @@ describe("what to prune", () => {
     expect(keys(plan).inventory.filter((line) => GONE.includes(line.split(" ")[0] ?? ""))).toHaveLength(2);
   });
 
+  it("without waiting for what is suspended", () => {
+    const gone = [{ id: idOf("PromptTemplate/old"), version: "v1alpha1", uid: "uid-PromptTemplate/old" }];
+    const heldBy = (spec: object) => {
+      const suspended = buildGraph([{ ...prompt, spec: { ...prompt.spec, ...spec } }]);
+      const live = { "PromptTemplate/triage": { ready: false }, "PromptTemplate/old": {} };
+      const applied = {
+        "PromptTemplate/triage": {
+          specDigest: suspended.nodes.get("PromptTemplate/triage")?.specDigest ?? "",
+        },
+      };
+      return planSync(input({ graph: suspended, live, applied, inventory: gone })).pruneHeld?.reason;
+    };
+    expect(heldBy({ suspend: true })).toBeUndefined();
+    expect(heldBy({ suspend: false })).toBe("NotHealthy");
+  });
+
+  it("names the file that could not be read, where it is known", () => {
+    const gone = [{ id: idOf("PromptTemplate/old"), version: "v1alpha1", uid: "uid-PromptTemplate/old" }];
+    const message = (unread?: string) =>
+      planSync({ ...input({ incomplete: true, inventory: gone }), unread }).pruneHeld?.message;
+    expect(message("big.yaml")).toContain("big.yaml could not be read");
+    expect(message()).toContain("a file could not be read");
+  });
+
   it("exactly as many as the budget", () => {
     expect(keys(planSync(input({ graph: without, settings: { deletionBudget: 2 } }))).held).toBeUndefined();
   });

@@ -21,6 +21,8 @@ export interface PlanInput {
   readonly held: ReadonlyMap<string, string>;
   readonly hasErrors: boolean;
   readonly incomplete: boolean;
+  /** A file that could not be read, where there is no error that names it. */
+  readonly unread?: string | undefined;
   readonly inventory: readonly InventoryEntry[];
   live(kind: string, name: string): LiveObject | undefined;
   /** What we left when we applied it last. */
@@ -122,6 +124,8 @@ export function planSync(input: PlanInput): Plan {
   const blocking = input.graph.order
     .map((key) => input.graph.nodes.get(key))
     .filter((node): node is GraphNode => node !== undefined && !input.held.has(node.key))
+    // Nobody reconciles what is suspended: it would be waited for in vain.
+    .filter((node) => (node.object.spec as { suspend?: boolean }).suspend !== true)
     .find((node) => input.live(node.kind, node.name)?.ready !== true);
   return {
     apply,
@@ -153,7 +157,7 @@ function whyNotPrune(
   if (input.incomplete) {
     return {
       reason: "Incomplete",
-      message: "a file could not be read, so what is absent may only be unreadable",
+      message: `${input.unread ?? "a file"} could not be read, so what is absent may only be unreadable: nothing is deleted`,
     };
   }
   if (count > input.settings.deletionBudget) {

@@ -390,7 +390,30 @@ describe("a sync", () => {
     expect(world.calls).toEqual(["status Synced"]);
     world = new World({ suspend: true });
     expect(await world.reconcile()).toEqual({});
-    expect([world.calls, world.fetches]).toEqual([[], 0]);
+    expect([world.calls, world.fetches]).toEqual([["status Suspended"], 0]);
+    expect(world.verdicts.at(-1)?.ready).toBe("Unknown");
+  });
+
+  it("does not call a commit applied whose deletions exceed the budget", async () => {
+    world = new World({ deletionBudget: 0 });
+    world.files = { "a.yaml": prompt("one"), "b.yaml": prompt("two") };
+    await world.reconcile();
+    world.deliver();
+    const first = world.commit;
+    world.commit = "b".repeat(40);
+    delete world.files["b.yaml"];
+    world.reconciler.poke("team/app");
+    await world.reconcile();
+    expect(world.verdicts.at(-1)?.reason).toBe("DeletionBudgetExceeded");
+    expect(world.status).toMatchObject({ lastAppliedRevision: first, lastAttemptedRevision: world.commit });
+  });
+
+  it("fetches at most once a second, whatever the interval", async () => {
+    world = new World({ interval: "0s" });
+    expect(await world.reconcile()).toEqual({ requeueAfterMs: 1000 });
+    world.now += 999;
+    await world.reconcile();
+    expect(world.fetches).toBe(1);
   });
 
   it("says why git could not be read, and tries again as it should", async () => {

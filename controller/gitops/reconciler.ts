@@ -13,7 +13,7 @@ import { OwnWrites } from "../runtime/freshness.ts";
 import type { StateStore } from "../store/store.ts";
 import { type ApplyTarget, applyNodes, pruneEntries } from "./apply.ts";
 import { inventoryId, type LiveObject, type Plan, parseInventoryId, planSync } from "./plan.ts";
-import { type SyncResult, statusErrors, type Verdict, verdictOf } from "./repository-status.ts";
+import { SUSPENDED, type SyncResult, statusErrors, type Verdict, verdictOf } from "./repository-status.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { RepositorySources } from "./sources.ts";
 
@@ -37,6 +37,9 @@ export interface RepositoryDependencies {
   readonly onCommit: (key: string) => void;
   readonly now: () => number;
 }
+
+/** A shorter interval is taken for this: git servers throttle whoever asks more often. */
+const MIN_INTERVAL_MS = 1000;
 
 interface Session {
   commit?: string;
@@ -94,8 +97,11 @@ export class RepositoryReconciler {
     }
     // A cache that lags behind our own status would have us decide from an inventory that is no more.
     const repository = this.#writes.latest(writeId(key), cached) as unknown as Repository;
-    if (repository.spec.suspend) return {};
-    const interval = durationMs(repository.spec.interval);
+    if (repository.spec.suspend) {
+      await this.#write(key, repository, undefined, SUSPENDED);
+      return {};
+    }
+    const interval = Math.max(MIN_INTERVAL_MS, durationMs(repository.spec.interval));
     try {
       const { commit, snapshot } = await this.#read(key, repository, interval, signal);
       await this.#sync(key, repository, commit, snapshot, signal);
@@ -259,6 +265,7 @@ export class RepositoryReconciler {
       held: snapshot.held,
       hasErrors: snapshot.errors.length > 0,
       incomplete: snapshot.incomplete,
+      unread: snapshot.unread,
       inventory,
       settings: { prune, deletionBudget, onInvalid },
       applied: (id) => this.#deps.state.applied.get(id),
@@ -349,7 +356,11 @@ function statusOf(
   entries: readonly InventoryEntry[],
   repository: Repository,
 ): RepositoryStatus {
-  const complete = result.errors.length === 0 && result.conflicts.length === 0 && result.refused.size === 0;
+  const complete =
+    result.errors.length === 0 &&
+    result.conflicts.length === 0 &&
+    result.refused.size === 0 &&
+    result.pruneHeld?.reason !== "DeletionBudgetExceeded";
   const requested = repository.metadata.annotations?.[ANNOTATION_REQUESTED_AT];
   return {
     ...before,

@@ -44,6 +44,12 @@ describe("verdictOf", () => {
       "3 objects as in main@01234567; waiting for x",
     ],
     [
+      { pruneHeld: { reason: "Incomplete", message: "big.yaml could not be read" } },
+      "Synced",
+      false,
+      "3 objects as in main@01234567; big.yaml could not be read",
+    ],
+    [
       { pruneHeld: { reason: "Disabled", message: "spec.prune is false" } },
       "Synced",
       false,

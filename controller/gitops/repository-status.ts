@@ -18,11 +18,19 @@ export interface SyncResult {
 
 /** What the Ready condition says. `stalled` means that a person has to do something. */
 export interface Verdict {
-  readonly ready: "True" | "False";
+  readonly ready: "True" | "False" | "Unknown";
   readonly stalled: boolean;
   readonly reason: string;
   readonly message: string;
 }
+
+/** What is said of a Repository with `spec.suspend`. */
+export const SUSPENDED: Verdict = {
+  ready: "Unknown",
+  stalled: false,
+  reason: "Suspended",
+  message: "spec.suspend is true",
+};
 
 /** The most important thing to say about a sync. */
 export function verdictOf(result: SyncResult): Verdict {
@@ -53,12 +61,14 @@ export function verdictOf(result: SyncResult): Verdict {
   if (refused) return bad("ApplyFailed", `${refused[0]}: ${refused[1]}`);
   if (result.pruneHeld?.reason === "DeletionBudgetExceeded")
     return bad("DeletionBudgetExceeded", result.pruneHeld.message);
-  const waiting = result.pruneHeld?.reason === "NotHealthy" ? `; ${result.pruneHeld.message}` : "";
+  // Whoever set spec.prune to false knows it; any other reason is news.
+  const { pruneHeld } = result;
+  const kept = pruneHeld && pruneHeld.reason !== "Disabled" ? `; ${pruneHeld.message}` : "";
   return {
     ready: "True",
     stalled: false,
     reason: "Synced",
-    message: `${result.resources} objects as in ${at}${waiting}`,
+    message: clipped(`${result.resources} objects as in ${at}${kept}`, 2048),
   };
 }
 

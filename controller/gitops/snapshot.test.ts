@@ -264,6 +264,7 @@ describe("loadSnapshot", () => {
     file.write(end, size);
     const snapshot = await load({ "p.yaml": prompt("p"), "values.yaml": file });
     expect(snapshot).toMatchObject({ errors: [], incomplete });
+    expect(snapshot.unread).toBe(incomplete ? "values.yaml" : undefined);
     expect(snapshot.warnings.map(({ location }) => location.file)).toEqual(incomplete ? ["values.yaml"] : []);
   });
 

@@ -28,6 +28,8 @@ export interface Snapshot {
   readonly held: ReadonlyMap<string, string>;
   /** Something could not be read, so that what is absent may only be unreadable: nothing may be pruned. */
   readonly incomplete: boolean;
+  /** Such a file where there is no error that names it: too large, and not known to be something else. */
+  readonly unread?: string;
   /** Cases of each valid suite, by suite name. */
   readonly cases: ReadonlyMap<string, readonly EvalCase[]>;
   /** Contents that objects refer to by digest; they go to the blob store. */
@@ -90,6 +92,7 @@ export async function loadSnapshot(source: Source, path: string): Promise<Snapsh
     errors: errors.slice(0, LIMITS.errors),
     held: heldObjects(graph, errors),
     incomplete: incomplete || folderMissing || links.length > 0 || unread.length > 0,
+    ...(unread[0] ? { unread: unread[0].path } : {}),
     cases,
     blobs,
     warnings,

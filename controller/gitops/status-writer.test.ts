@@ -3,7 +3,8 @@ import { ANNOTATION_REQUESTED_AT } from "../../schemas/kind.ts";
 import type { Repository } from "../../schemas/repository.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { KubeObject } from "../kube/resources.ts";
-import { writeRepositoryStatus } from "./status-writer.ts";
+import { SUSPENDED } from "./repository-status.ts";
+import { writeRepositoryStatus, writeSummaries } from "./status-writer.ts";
 
 const VERDICT = { ready: "True", stalled: false, reason: "Synced", message: "m" } as const;
 
@@ -93,4 +94,30 @@ test("a status that says nothing new is not written, whatever else has changed",
   const same = repository("10", { metadata: asked("1"), status: { ...status, conditions } });
   first = await written(repository("9", { metadata: asked("1"), status }), same);
   expect(first).toBeUndefined();
+});
+
+test("a suspended Repository is neither ready nor not", async () => {
+  const sent: Patch[] = [];
+  const client = { patch: async (...args: unknown[]) => sent.push(args[3] as Patch) } as never;
+  await writeRepositoryStatus(client, repository("9") as unknown as Repository, undefined, SUSPENDED);
+  expect(sent[0]?.status.conditions).toMatchObject([
+    { type: "Ready", status: "Unknown", reason: "Suspended" },
+  ]);
+});
+
+test("summaries are the same in whatever order the API server gives their fields", async () => {
+  let patches = 0;
+  const client = {
+    patch: async () => {
+      patches += 1;
+    },
+  } as never;
+  const headSha = "a".repeat(40);
+  const known = repository("9", { status: { pullRequests: [{ headSha, number: 1, state: "Success" }] } });
+  const write = (state: string) =>
+    writeSummaries(client, known as unknown as Repository, [{ number: 1, state, headSha }] as never);
+  await write("Success");
+  expect(patches).toBe(0);
+  await write("Failure");
+  expect(patches).toBe(1);
 });

@@ -3,7 +3,7 @@ import { canonicalJson } from "../graph/canonical.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import type { KubeObject } from "../kube/resources.ts";
-import { ready, reconciling, stalled } from "../runtime/conditions.ts";
+import { ready, reconciling, stalled, suspended } from "../runtime/conditions.ts";
 import { olderThan } from "../runtime/freshness.ts";
 import { completeStatus, mergePatch, sameStatus, statusOf } from "../runtime/status.ts";
 import { STATUS_FIELD_MANAGER } from "../runtime/status-writer.ts";
@@ -52,6 +52,7 @@ export async function writeRepositoryStatus(
 }
 
 function conditionsOf({ ready: is, stalled: person, reason, message }: Verdict) {
+  if (is === "Unknown") return suspended();
   if (is === "True") return ready(reason, message);
   return person ? stalled(reason, message) : reconciling(reason, message);
 }
@@ -82,7 +83,8 @@ export async function writeSummaries(
   list: NonNullable<RepositoryStatus["pullRequests"]>,
 ): Promise<void> {
   const before = repository.status?.pullRequests ?? [];
-  if (JSON.stringify(before) === JSON.stringify(list)) return;
+  // The API server sorts an object's keys.
+  if (canonicalJson(before) === canonicalJson(list)) return;
   const { namespace, name } = repository.metadata;
   await client.patch(
     REPOSITORY,
