@@ -268,3 +268,60 @@ test("more pull requests than are looked at are said to be", async () => {
   expect(events).toContainEqual(expect.objectContaining({ reason: "TooManyPullRequests", type: "Warning" }));
   expect(summaries.at(-1)).toHaveLength(100);
 });
+
+test("another branch or address has other pull requests, and is asked about at once", async () => {
+  const other = "d".repeat(40);
+  const { it, reconcile, calls, runs, summaries, statuses } = world();
+  await reconcile();
+  it.pulls = [pull(7), pull(8, other, { baseBranch: "next" })];
+  it.refs["refs/heads/next"] = BASE_SHA;
+  it.refs["refs/pull/8/head"] = other;
+  it.commits[other] = BASE;
+  it.repository = { ...it.repository, spec: { ...it.repository.spec, branch: "next" } };
+  await reconcile();
+  expect(calls).toContain("fetch refs/heads/next refs/pull/8/head");
+  expect(runs.size).toBe(0);
+  expect(summaries.at(-1)).toMatchObject([{ number: 8 }]);
+
+  statuses.clear();
+  it.repository = {
+    ...it.repository,
+    spec: { ...it.repository.spec, url: "https://git.example.com/moved.git" },
+  };
+  await reconcile();
+  expect(calls).toContain("list");
+  // What was told to the former forge is not known to this one.
+  expect([...statuses.keys()]).toEqual([`${other} slipway/evals (next)`]);
+});
+
+describe("pull requests that are no longer evaluated", () => {
+  const { forge: _, ...withoutForge } = world().it.repository.spec;
+  const { pullRequests: __, ...withoutSettings } = world().it.repository.spec;
+  const { spec } = world().it.repository;
+  test.each<[string, Repository["spec"]]>([
+    ["disabled", { ...spec, pullRequests: { ...spec.pullRequests!, enabled: false } }],
+    ["without settings", withoutSettings],
+    ["without a forge", withoutForge],
+  ])("leave neither runs nor a summary: %s", async (_, changed) => {
+    const { it, reconcile, runs, store, run, summaries, calls } = world();
+    await reconcile();
+    const { metadata, ...rest } = run();
+    store({
+      ...rest,
+      metadata: { ...metadata, name: "merged", labels: { "slipway.dev/repository": "llm" } },
+    } as never);
+    it.repository = { ...it.repository, spec: changed };
+    await reconcile();
+    expect(runs.list().map((left) => left.metadata.name)).toEqual(["merged"]);
+    expect(summaries.at(-1)).toEqual([]);
+    expect(calls).not.toContain("list");
+  });
+
+  test("keep their runs while the Repository is only suspended", async () => {
+    const { it, reconcile, runs } = world();
+    await reconcile();
+    it.repository = { ...it.repository, spec: { ...it.repository.spec, suspend: true } };
+    await reconcile();
+    expect(runs.size).toBe(1);
+  });
+});

@@ -56,6 +56,8 @@ interface Told {
 }
 
 interface Session {
+  /** The address and branch that were asked about: others have other pull requests. */
+  readonly source: string;
   readonly polledAt: number;
   readonly pulls: ReadonlyMap<number, PullRequest>;
   /** Pull requests whose head cannot be fetched, and why. */
@@ -84,11 +86,18 @@ export class PullRequestReconciler {
   async reconcile(key: string, signal: AbortSignal): Promise<{ requeueAfterMs?: number }> {
     const repository = this.#deps.repositories.get(key) as Repository | undefined;
     const settings = repository?.spec.pullRequests;
-    if (!repository || repository.spec.suspend || !repository.spec.forge || settings?.enabled === false) {
+    if (!repository) {
+      this.#forget(key);
+      return {};
+    }
+    if (repository.spec.suspend) {
       this.#sessions.delete(key);
       return {};
     }
-    if (settings === undefined) return {};
+    if (!repository.spec.forge || settings === undefined || settings.enabled === false) {
+      await this.#end(key, repository, signal);
+      return {};
+    }
     const interval = durationMs(repository.spec.interval);
     const { forge, session } = await this.#look(key, repository, interval, signal);
     const summaries: NonNullable<RepositoryStatus["pullRequests"]> = [];
@@ -155,7 +164,12 @@ export class PullRequestReconciler {
     interval: number,
     signal: AbortSignal,
   ): Promise<Session> {
-    const known = this.#sessions.get(key);
+    const source = sourceOf(repository);
+    let known = this.#sessions.get(key);
+    if (known && known.source !== source) {
+      this.#forget(key);
+      known = undefined;
+    }
     const asked = this.#poked.delete(key);
     if (known && !asked && this.#deps.now() - known.polledAt < interval) return known;
     try {
@@ -170,7 +184,7 @@ export class PullRequestReconciler {
         pulls.length === 0
           ? new Map<number, unknown>()
           : await fetchHeads(fetch, `refs/heads/${repository.spec.branch}`, pulls, signal);
-      const session = { polledAt, pulls: new Map(pulls.map((pull) => [pull.number, pull])), unread };
+      const session = { source, polledAt, pulls: new Map(pulls.map((pull) => [pull.number, pull])), unread };
       this.#sessions.set(key, session);
       return session;
     } catch (error) {
@@ -397,9 +411,30 @@ export class PullRequestReconciler {
       const number = metadata.labels?.[LABEL_PULL_REQUEST];
       return number !== undefined && !session.pulls.has(Number(number));
     });
-    const prefix = `${objectKey(repository.metadata.namespace, repository.metadata.name)}#`;
+    const key = objectKey(repository.metadata.namespace, repository.metadata.name);
+    this.#forgetTold(key, (number) => !session.pulls.has(number));
+  }
+
+  /** Pull requests are no longer evaluated: nothing of them stays here. */
+  async #end(key: string, repository: Repository, signal: AbortSignal): Promise<void> {
+    this.#forget(key);
+    await this.#deleteRuns(
+      repository,
+      signal,
+      ({ metadata }) => metadata.labels?.[LABEL_PULL_REQUEST] !== undefined,
+    );
+    await this.#deps.writeSummaries(repository, []);
+  }
+
+  #forget(key: string): void {
+    this.#sessions.delete(key);
+    this.#forgetTold(key, () => true);
+  }
+
+  #forgetTold(key: string, closed: (number: number) => boolean): void {
+    const prefix = `${key}#`;
     for (const id of this.#told.keys()) {
-      if (id.startsWith(prefix) && !session.pulls.has(Number(id.slice(prefix.length)))) this.#told.delete(id);
+      if (id.startsWith(prefix) && closed(Number(id.slice(prefix.length)))) this.#told.delete(id);
     }
   }
 
@@ -429,6 +464,8 @@ export class PullRequestReconciler {
 
 const sameContent = (a: EvalRun["spec"], b: EvalRun["spec"]) =>
   a.suite.bundle === b.suite.bundle && a.base?.bundle === b.base?.bundle && a.head.bundle === b.head.bundle;
+
+const sourceOf = ({ spec: { url, branch } }: Repository) => `${url} ${branch}`;
 
 const STATE = { pending: "Pending", success: "Success", failure: "Failure", error: "Error" } as const;
 
