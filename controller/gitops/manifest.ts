@@ -11,6 +11,7 @@ import {
   kindNamed,
 } from "../../schemas/index.ts";
 import type { SourceLocation } from "../errors.ts";
+import { type StructureFault, structureFaults } from "./list-maps.ts";
 import { keyFaults, parseYaml, syntaxFaults, valueFault, type YamlFault } from "./yaml-documents.ts";
 
 /** One thing that is wrong in a repository. */
@@ -191,6 +192,15 @@ function parseDocument(value: Record<string, unknown>, locate: Locate): Exclude<
         .slice(0, 10)
         .map((issue) => ({ ...describeIssue(issue, locate), ...identity })),
     };
+  }
+  const faults = structureFaults(definition, parsed.data);
+  if (faults.length > 0) {
+    const describe = ({ path, message }: StructureFault): LoadError => ({
+      location: locate(path),
+      message: `${fieldPath(path)}: ${message}`,
+      ...identity,
+    });
+    return { errors: faults.slice(0, 10).map(describe) };
   }
   const object = {
     apiVersion: API_VERSION,

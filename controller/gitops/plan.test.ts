@@ -191,7 +191,9 @@ describe("what to prune", () => {
   });
 
   it("without waiting for what is suspended", () => {
-    const gone = [{ id: idOf("PromptTemplate/old"), version: "v1alpha1", uid: "uid-PromptTemplate/old" }];
+    const gone = [
+      { id: idOf("PromptTemplate/old"), version: "v1alpha1", uid: "uid-PromptTemplate/old", digest: "old" },
+    ];
     const heldBy = (spec: object) => {
       const suspended = buildGraph([{ ...prompt, spec: { ...prompt.spec, ...spec } }]);
       const live = { "PromptTemplate/triage": { ready: false }, "PromptTemplate/old": {} };
@@ -207,7 +209,9 @@ describe("what to prune", () => {
   });
 
   it("names the file that could not be read, where it is known", () => {
-    const gone = [{ id: idOf("PromptTemplate/old"), version: "v1alpha1", uid: "uid-PromptTemplate/old" }];
+    const gone = [
+      { id: idOf("PromptTemplate/old"), version: "v1alpha1", uid: "uid-PromptTemplate/old", digest: "old" },
+    ];
     const message = (unread?: string) =>
       planSync({ ...input({ incomplete: true, inventory: gone }), unread }).pruneHeld?.message;
     expect(message("big.yaml")).toContain("big.yaml could not be read");
