@@ -75,6 +75,20 @@ describe("a tenant", () => {
     expect(grants(rules, "evalruns")).toEqual([]);
   });
 
+  test("leaves another one of its namespace its rights", async () => {
+    const objects = await installObjects({ tenants: ["team/deployer", "team/robot"] });
+    const bindings = objects.filter(
+      ({ kind, roleRef }) =>
+        kind === "RoleBinding" && (roleRef as { name: string }).name === "slipway-tenant",
+    );
+    expect(
+      bindings.map(({ metadata, subjects }) => [metadata.name, (subjects as { name: string }[])[0]?.name]),
+    ).toEqual([
+      ["slipway-tenant-deployer", "deployer"],
+      ["slipway-tenant-robot", "robot"],
+    ]);
+  });
+
   test.each(["team", "team/", "/deployer", "a/b/c", ""])("%j is none", async (tenant) => {
     await expect(installObjects({ tenants: [tenant] })).rejects.toMatchObject({ code: "InvalidTenant" });
   });

@@ -61,16 +61,18 @@ function role(kind: "ClusterRole" | "Role", name: string, rules: Rule[], namespa
   return { apiVersion: RBAC, kind, metadata: { name, labels, ...(namespace ? { namespace } : {}) }, rules };
 }
 
+/** @param name of the role, @param own the binding's own name */
 function binding(
   kind: "ClusterRole" | "Role",
   name: string,
   subject: Subject,
   namespace?: string,
+  own = name,
 ): KubeObject {
   return {
     apiVersion: RBAC,
     kind: `${kind}Binding`,
-    metadata: { name, labels, ...(namespace ? { namespace } : {}) },
+    metadata: { name: own, labels, ...(namespace ? { namespace } : {}) },
     roleRef: { apiGroup: "rbac.authorization.k8s.io", kind, name },
     subjects: [subject],
   };
@@ -116,7 +118,8 @@ export function tenantObjects(namespace: string, account: string, subject: Subje
     { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
     { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: account, namespace, labels } },
     role("Role", "slipway-tenant", TENANT_RULES, namespace),
-    binding("Role", "slipway-tenant", tenant, namespace),
+    // A binding of its own for each account: the role is the namespace's, and may have several.
+    binding("Role", "slipway-tenant", tenant, namespace, `slipway-tenant-${account}`),
     role("Role", `slipway-act-as-${account}`, impersonate, namespace),
     binding("Role", `slipway-act-as-${account}`, subject, namespace),
   ];
