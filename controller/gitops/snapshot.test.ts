@@ -147,7 +147,7 @@ describe("loadSnapshot", () => {
     expect(told(snapshot)).toEqual([
       [
         "s.yaml:7:19",
-        'spec.targets[0].promptRef.name: PromptTemplate "gone" is not in the repository nor in the namespace',
+        'spec.targets[0].promptRef.name: PromptTemplate "gone" is not in the repository',
         "EvalSuite/s",
       ],
     ]);
@@ -218,8 +218,11 @@ describe("loadSnapshot", () => {
   });
 
   it("tells of a bad inline case in the manifest", async () => {
-    const twice = "inline:\n      - {id: one}\n      - {id: one}";
-    const snapshot = await load({ "a.yaml": [prompt("p"), model("m"), suite("s", twice)].join("---\n") });
+    const inline = `inline:\n      - {id: other}\n      - {id: one}\n    ${FILES}`;
+    const snapshot = await load({
+      "a.yaml": [prompt("p"), model("m"), suite("s", inline)].join("---\n"),
+      "cases/a.jsonl": CASES,
+    });
     expect(told(snapshot)).toEqual([
       [
         "a.yaml:28:9",

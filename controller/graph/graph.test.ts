@@ -51,7 +51,7 @@ describe("buildGraph", () => {
       {
         code: "MissingReference",
         field: "spec.targets[0].promptRef.name",
-        message: 'PromptTemplate "gone" is not in the repository nor in the namespace',
+        message: 'PromptTemplate "gone" is not in the repository',
       },
     ]);
     const external = (kind: string, name: string) =>

@@ -96,7 +96,7 @@ export function buildGraph(
           problems.push({
             code: "MissingReference",
             field: edge.field,
-            message: `${edge.kind} ${JSON.stringify(edge.name)} is not in the repository nor in the namespace`,
+            message: `${edge.kind} ${JSON.stringify(edge.name)} is not in the repository`,
           });
         }
         continue;
