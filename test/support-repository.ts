@@ -44,6 +44,7 @@ export interface DeploymentOptions {
   readonly host?: string;
   readonly model?: string;
   readonly priced?: boolean;
+  readonly timeout?: string;
 }
 
 export function deployment(options: DeploymentOptions = {}): string {
@@ -52,6 +53,7 @@ export function deployment(options: DeploymentOptions = {}): string {
     host = "https://models.example.com/v1",
     model = "small-1",
     priced = true,
+    timeout,
   } = options;
   return yaml(
     object("ModelDeployment", name, {
@@ -60,6 +62,7 @@ export function deployment(options: DeploymentOptions = {}): string {
         baseURL: host,
         model,
         secretRef: { name: "models", key: "apiKey" },
+        ...(timeout === undefined ? {} : { timeout }),
         ...(priced ? { pricing: { inputPerMillionTokens: "0.15", outputPerMillionTokens: "0.60" } } : {}),
       },
     }),

@@ -7,6 +7,7 @@ import {
   type SuiteOptions,
   suite as suiteOf,
 } from "../../test/support-repository.ts";
+import type { SideBundle } from "../eval/bundle.ts";
 import { planEvaluation } from "./plan.ts";
 
 const suite = (options: SuiteOptions = {}) => suiteOf({ cases: 5, ...options });
@@ -393,6 +394,53 @@ describe("the budget", () => {
     expect(await costs({ base, head: changed, settings: { maxCostPerPullRequest: "0.5" } })).toEqual([
       expected,
     ]);
+  });
+});
+
+describe("the price", () => {
+  const cheap = (options: Parameters<typeof deployment>[0] = {}) =>
+    deployment({ timeout: "1s", ...options }).replace('"0.60"', '"0.01"');
+  const external = (side: SideBundle) => side.targets[0]?.model.spec.external;
+  const capped = { maxCostPerPullRequest: "1" };
+
+  test("of a deployment that behaves the same is the base's, and so is its timeout", async () => {
+    const head = { ...changed, "model.yaml": cheap() };
+    const { runs } = await plan({ head, settings: capped });
+    expect(external(runs[0]!.head)).toEqual(external(runs[0]!.base));
+    expect(external(runs[0]!.head)?.pricing?.outputPerMillionTokens).toBe("0.60");
+    expect(runs[0]!.headPrices).toEqual([]);
+  });
+
+  test("cannot be brought along where the base has none", async () => {
+    const base = { ...BASE, "model.yaml": deployment({ priced: false }) };
+    const { runs } = await plan({ base, head: { ...changed, "model.yaml": cheap() } });
+    expect(external(runs[0]!.head)).not.toHaveProperty("pricing");
+  });
+
+  test("of a renamed deployment is the base's", async () => {
+    const targets = [{ name: "triage", prompt: "triage", model: "tiny" }];
+    const head = { ...changed, "model.yaml": cheap({ name: "tiny" }), "suite.yaml": suite({ targets }) };
+    const { runs } = await plan({ head, settings: capped });
+    expect(runs[0]!.head.targets[0]?.model.name).toBe("tiny");
+    expect(external(runs[0]!.head)?.pricing?.outputPerMillionTokens).toBe("0.60");
+    expect(runs[0]!.headPrices).toEqual([]);
+  });
+
+  const changedModel = { "model.yaml": cheap({ model: "small-2" }) };
+  test.each([
+    ["a cap of the pull request", capped, {}],
+    ["a cap of the suite", {}, { spec: { budget: { maxCost: "1" } } }],
+    ["a gate", {}, { gates: [{ name: "cost", metric: "cost", max: 1 }] }],
+    ["a grader", {}, { spec: { assert: [{ type: "cost", threshold: 1 }] } }],
+  ])("of a changed deployment is the head's, which is said where it counts: %s", async (_, settings, own) => {
+    const base = { ...BASE, "suite.yaml": suite(own) };
+    const { runs } = await plan({ base, head: changedModel, settings });
+    expect(external(runs[0]!.head)?.pricing?.outputPerMillionTokens).toBe("0.01");
+    expect(runs[0]!.headPrices).toEqual(["small"]);
+  });
+
+  test("of a changed deployment is not worth a word where nothing counts with it", async () => {
+    expect((await plan({ head: changedModel })).runs[0]!.headPrices).toEqual([]);
   });
 });
 

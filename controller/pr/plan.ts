@@ -8,6 +8,7 @@ import { nodeKey, type RevisionGraph } from "../graph/graph.ts";
 import { hostAllowed } from "../kube/allowed-hosts.ts";
 import type { Assessment } from "./assess.ts";
 import type { NotEvaluated, NotEvaluatedReason } from "./not-evaluated.ts";
+import { headPrices, withBasePrice } from "./prices.ts";
 import { republished } from "./republished.ts";
 import { changesBehaviour, missingSuites } from "./required.ts";
 
@@ -23,6 +24,8 @@ export interface PlannedRun {
   /** The targets that differ; the same ones on both sides. */
   readonly base: SideBundle;
   readonly head: SideBundle;
+  /** Deployments whose price comes from the pull request, where a cap or a gate counts with it. */
+  readonly headPrices?: readonly string[];
 }
 
 export interface EvaluationPlan {
@@ -122,7 +125,12 @@ export function planEvaluation(
         ...(judge ? { judge } : {}),
       },
       base: { targets: sides.pairs.map((pair) => pair.base) },
-      head: { targets: sides.pairs.map((pair) => pair.head) },
+      head: {
+        targets: sides.pairs.map(({ head: target }) => ({
+          ...target,
+          model: withBasePrice(target.model, base.graph),
+        })),
+      },
     });
   }
   const compared = runs.map((run) => ({
@@ -133,7 +141,11 @@ export function planEvaluation(
     })),
   }));
   notEvaluated.push(...republished(base.graph, head.graph, compared, gating));
-  return { runs: withCostShare(runs, settings.maxCostPerPullRequest), notEvaluated };
+  const capped = withCostShare(runs, settings.maxCostPerPullRequest).map((run) => ({
+    ...run,
+    headPrices: headPrices(run.bundle, run.head, base.graph),
+  }));
+  return { runs: capped, notEvaluated };
 }
 
 /** Suites that are invalid on the base branch already, where prompts or deployments change: one of them may matter. */

@@ -312,3 +312,12 @@ describe("a reviewer reads", () => {
     expect(await render({ head })).not.toMatch(/lax|margin 100/);
   });
 });
+
+test("a price that comes from the pull request is named where limits count with it", async () => {
+  const head = { "model.yaml": deployment({ model: "small-2" }) };
+  const settings = { maxCostPerPullRequest: "1" };
+  expect(await render({ head, settings })).toContain(
+    "**The price of <code>ModelDeployment/small</code> comes from this pull request**",
+  );
+  expect(await render({ settings })).not.toContain("comes from this pull request");
+});

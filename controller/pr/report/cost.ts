@@ -23,6 +23,7 @@ export function costAndLatency({ runs }: ReportInput, detail: Detail): string {
     ...open,
     details(count(folded.length, "more target"), folded.join("\n\n")),
     unpriced(entries.map(({ target }) => target)),
+    pricedByHead(runs),
   );
 }
 
@@ -77,4 +78,13 @@ function unpriced(targets: readonly TargetResult[]): string {
   if (names.size === 0) return "";
   const shown = [...names].slice(0, 5).map((name) => code(`ModelDeployment/${name}`));
   return `<sub>A cost is unknown where an answer has no price: see ${code("spec.external.pricing")} of ${shown.join(", ")}.</sub>`;
+}
+
+/** A cap or a gate on the cost is worth what the price is worth. */
+function pricedByHead(runs: readonly RunState[]): string {
+  const names = [...new Set(runs.flatMap(({ planned }) => planned.headPrices ?? []))];
+  if (names.length === 0) return "";
+  const shown = names.slice(0, 5).map((name) => code(`ModelDeployment/${name}`));
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
+  return `<sub>**The price of ${shown.join(", ")}${more} comes from this pull request**, and limits on the cost count with it: check it against the provider's.</sub>`;
 }
