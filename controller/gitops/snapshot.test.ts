@@ -217,16 +217,21 @@ describe("loadSnapshot", () => {
     expect(snapshot.blobs.size).toBe(0);
   });
 
-  it("tells of a bad inline case in the manifest", async () => {
-    const inline = `inline:\n      - {id: other}\n      - {id: one}\n    ${FILES}`;
-    const snapshot = await load({
-      "a.yaml": [prompt("p"), model("m"), suite("s", inline)].join("---\n"),
+  it("tells of two cases of one id, in the manifest or in a file and the manifest", async () => {
+    const twice = "inline:\n      - {id: one}\n      - {id: one}";
+    const inline = await load({ "a.yaml": [prompt("p"), model("m"), suite("s", twice)].join("---\n") });
+    expect(told(inline)).toEqual([
+      ["a.yaml:28:10", expect.stringMatching(/^spec\.cases\.inline\[1\]\.id: "one" is also/), "EvalSuite/s"],
+    ]);
+    const both = `inline:\n      - {id: other}\n      - {id: one}\n    ${FILES}`;
+    const file = await load({
+      "a.yaml": [prompt("p"), model("m"), suite("s", both)].join("---\n"),
       "cases/a.jsonl": CASES,
     });
-    expect(told(snapshot)).toEqual([
+    expect(told(file)).toEqual([
       [
-        "a.yaml:28:9",
-        expect.stringMatching(/^spec\.cases\.inline\[1\]: case one is already at/),
+        "cases/a.jsonl:1",
+        expect.stringMatching(/^case one is already at spec\.cases\.inline\[1\]/),
         "EvalSuite/s",
       ],
     ]);
