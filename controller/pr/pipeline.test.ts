@@ -87,7 +87,7 @@ function world(more: Partial<World> = {}) {
       comments[Number(id)] = { ...comments[Number(id)]!, body };
       return comments[Number(id)]!;
     },
-    permission: async () => "read",
+    permission: async (user: string) => (user === "writer" ? "write" : "read"),
     getCommitStatus: async (sha: string, context: string) => statuses.get(`${sha} ${context}`),
     setCommitStatus: async (sha: string, status: CommitStatus) => {
       statuses.set(`${sha} ${status.context}`, status);
@@ -322,6 +322,62 @@ describe("pull requests that are no longer evaluated", () => {
     await reconcile();
     it.repository = { ...it.repository, spec: { ...it.repository.spec, suspend: true } };
     await reconcile();
+    expect(runs.size).toBe(1);
+  });
+});
+
+describe("what is asked again", () => {
+  test("nothing of git while neither branch moves", async () => {
+    const { it, reconcile, calls, finish, stateOf } = world();
+    await reconcile();
+    expect(calls.filter((call) => call.startsWith("merge"))).toHaveLength(1);
+    finish();
+    await reconcile();
+    expect(stateOf()).toBe("success");
+    expect(calls).toEqual(["comments 7"]); // to write the verdict
+    it.refs["refs/heads/main"] = "a".repeat(40);
+    it.commits["a".repeat(40)] = BASE;
+    await reconcile();
+    expect(calls.filter((call) => call.startsWith("merge"))).toHaveLength(1);
+  });
+
+  test("no comments of a pull request that changes nothing", async () => {
+    const { reconcile, calls } = world({ commits: { [BASE_SHA]: BASE, [HEAD_SHA]: BASE } });
+    await reconcile();
+    expect(calls).toContain("comments 7");
+    await reconcile();
+    expect(calls).toEqual([]);
+  });
+
+  test("a comment that says more than nothing is written after all", async () => {
+    const { it, reconcile, comments } = world({ commits: { [BASE_SHA]: BASE, [HEAD_SHA]: BASE } });
+    await reconcile();
+    expect(comments).toEqual([]);
+    const next = "e".repeat(40);
+    Object.assign(it.refs, { "refs/pull/7/head": next });
+    it.commits[next] = CHANGED;
+    it.pulls = [pull(7, next)];
+    it.now += 60_000;
+    await reconcile();
+    expect(comments).toHaveLength(1);
+  });
+
+  test("who vouched for a fork, once a poll", async () => {
+    const { it, reconcile, calls, comments, runs, finish } = world({
+      pulls: [pull(7, HEAD_SHA, { fork: true })],
+    });
+    await reconcile();
+    await reconcile();
+    expect(calls).toEqual([]);
+    expect(runs.size).toBe(0);
+    const body = `/ok-to-test ${HEAD_SHA}`;
+    comments.push({ number: 7, body, id: "9", author: "writer", createdAt: "", url: "" });
+    it.now += 60_000;
+    await reconcile();
+    expect(runs.size).toBe(1);
+    finish();
+    await reconcile();
+    expect(calls.filter((call) => call === "comments 7")).toHaveLength(1); // the report's own
     expect(runs.size).toBe(1);
   });
 });

@@ -26,6 +26,7 @@ import { upsertStickyComment } from "./forge/sticky.ts";
 import { fetchHeads } from "./heads.ts";
 import { isVouched } from "./ok-to-test.ts";
 import { type EvaluationPlan, type PlannedRun, planEvaluation } from "./plan.ts";
+import { Recent } from "./recent.ts";
 import { renderReport } from "./report.ts";
 
 export const LABEL_PULL_REQUEST = "slipway.dev/pull-request";
@@ -53,6 +54,8 @@ interface Told {
   readonly headSha: string;
   readonly status: string;
   readonly comment: string | undefined;
+  /** There is no comment of ours, and none is needed. */
+  readonly silent: boolean;
 }
 
 interface Session {
@@ -62,10 +65,14 @@ interface Session {
   readonly pulls: ReadonlyMap<number, PullRequest>;
   /** Pull requests whose head cannot be fetched, and why. */
   readonly unread: ReadonlyMap<number, unknown>;
+  /** Whether somebody vouched for a head of a fork, as far as it was asked since the poll. */
+  readonly vouched: Map<string, boolean>;
 }
 
 /** Most pull requests of one repository that are looked at, the first that the forge names. */
 const MAX_PULLS = 100;
+/** Assessments that are kept: a reconcile after a run's verdict needs git for nothing. */
+const KEPT_ASSESSMENTS = 16;
 
 /** Evaluates the pull requests of repositories and reports on them. One key is one repository. */
 export class PullRequestReconciler {
@@ -73,6 +80,7 @@ export class PullRequestReconciler {
   readonly #sessions = new Map<string, Session>();
   readonly #poked = new Set<string>();
   readonly #told = new Map<string, Told>();
+  readonly #assessments = new Recent<Assessment>(KEPT_ASSESSMENTS);
 
   constructor(dependencies: PullRequestDependencies) {
     this.#deps = dependencies;
@@ -105,7 +113,7 @@ export class PullRequestReconciler {
     for (const pull of session.pulls.values()) {
       try {
         if (session.unread.has(pull.number)) throw session.unread.get(pull.number);
-        const verdict = await this.#evaluate(repository, forge, pull, signal);
+        const verdict = await this.#evaluate(repository, forge, session, pull, signal);
         summaries.push({
           number: pull.number,
           headSha: pull.headSha,
@@ -184,7 +192,13 @@ export class PullRequestReconciler {
         pulls.length === 0
           ? new Map<number, unknown>()
           : await fetchHeads(fetch, `refs/heads/${repository.spec.branch}`, pulls, signal);
-      const session = { source, polledAt, pulls: new Map(pulls.map((pull) => [pull.number, pull])), unread };
+      const session = {
+        source,
+        polledAt,
+        pulls: new Map(pulls.map((pull) => [pull.number, pull])),
+        unread,
+        vouched: new Map<string, boolean>(),
+      };
       this.#sessions.set(key, session);
       return session;
     } catch (error) {
@@ -207,12 +221,13 @@ export class PullRequestReconciler {
   async #evaluate(
     repository: Repository,
     forge: Forge,
+    session: Session,
     pull: PullRequest,
     signal: AbortSignal,
   ): Promise<PullRequestVerdict> {
     const assessment = await this.#assess(repository, pull);
     const touched = assessment.impact !== undefined && assessment.impact.suites.length > 0;
-    const trusted = !pull.fork || (touched && (await isVouched(forge, pull.number, pull.headSha, signal)));
+    const trusted = !pull.fork || (touched && (await this.#isVouched(forge, session, pull, signal)));
     const plan = planEvaluation(assessment, repository.spec.pullRequests ?? {}, trusted);
     const runs = await this.#runs(repository, pull, assessment, plan, signal);
     const verdict = verdictOf({
@@ -223,6 +238,19 @@ export class PullRequestReconciler {
     });
     await this.#tell(repository, forge, pull, assessment, plan, runs, verdict, signal);
     return verdict;
+  }
+
+  /** Asked once a poll: a comment that vouches comes with a webhook, which makes the next poll. */
+  async #isVouched(
+    forge: Forge,
+    { vouched }: Session,
+    { number, headSha }: PullRequest,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const key = `${number} ${headSha}`;
+    const answer = vouched.get(key) ?? (await isVouched(forge, number, headSha, signal));
+    vouched.set(key, answer);
+    return answer;
   }
 
   async #assess(repository: Repository, pull: PullRequest): Promise<Assessment> {
@@ -241,7 +269,10 @@ export class PullRequestReconciler {
         },
       );
     }
-    return assess(sources, mirror, repository, { baseSha, headSha });
+    const { metadata, spec } = repository;
+    return this.#assessments.get(canonicalJson([metadata.uid ?? "", baseSha, headSha, spec.path]), () =>
+      assess(sources, mirror, repository, { baseSha, headSha }),
+    );
   }
 
   /** Makes the runs that the plan wants, drops those it no longer wants, and reads what is there. */
@@ -352,7 +383,8 @@ export class PullRequestReconciler {
     }
     const silent =
       !verdict.report &&
-      (told?.comment ?? (await hasComment(forge, pull.number, marker, signal))) === undefined;
+      told?.comment === undefined &&
+      (told?.silent === true || !(await hasComment(forge, pull.number, marker, signal)));
     const tellStatus = async () => {
       if (told?.headSha === pull.headSha && told.status === statusText) return;
       // After a restart nothing is remembered: what the forge has already is not written again.
@@ -367,7 +399,12 @@ export class PullRequestReconciler {
     // A final status may let the pull request be merged: what it is based on stands there by then.
     for (const tell of verdict.state === "pending" ? [tellStatus, tellComment] : [tellComment, tellStatus])
       await tell();
-    this.#told.set(id, { headSha: pull.headSha, status: statusText, comment: silent ? undefined : comment });
+    this.#told.set(id, {
+      headSha: pull.headSha,
+      status: statusText,
+      comment: silent ? undefined : comment,
+      silent,
+    });
     if (verdict.state !== "pending" && told?.status !== statusText) {
       this.#deps.recorder.record(repository as unknown as KubeObject, {
         type: verdict.state === "success" ? "Normal" : "Warning",
@@ -399,7 +436,12 @@ export class PullRequestReconciler {
     if (told?.headSha === pull.headSha && told.status === statusText) return;
     try {
       await forge.setCommitStatus(pull.headSha, status, signal);
-      this.#told.set(id, { headSha: pull.headSha, status: statusText, comment: told?.comment });
+      this.#told.set(id, {
+        headSha: pull.headSha,
+        status: statusText,
+        comment: told?.comment,
+        silent: told?.silent ?? false,
+      });
     } catch (err) {
       this.#deps.log.warn({ err, pullRequest: pull.number }, "cannot tell the forge about it either");
     }
@@ -478,7 +520,7 @@ async function hasComment(
   number: number,
   marker: string,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<boolean> {
   const comments = await forge.listComments(number, signal);
-  return comments.find(({ body }) => body.startsWith(marker))?.body;
+  return comments.some(({ body }) => body.startsWith(marker));
 }
