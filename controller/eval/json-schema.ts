@@ -1,19 +1,26 @@
-import { Ajv, type AnySchema, type ValidateFunction } from "ajv";
+import { _, Ajv, type AnySchema, type CodeKeywordDefinition, type ValidateFunction } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import ajvFormats from "ajv-formats";
 import { RE2JS } from "re2js";
 import { SlipwayError } from "../errors.ts";
 import { canonicalJson } from "../graph/canonical.ts";
+import { schemaExcess } from "./schema-limits.ts";
 
 /** What is wrong with a value, as one line; undefined when it satisfies the schema. */
 export type SchemaCheck = (value: unknown) => string | undefined;
 
 const MAX_KEPT = 256;
+/**
+ * References followed while one value is checked. A recursive schema may look at the same part of a value along many
+ * paths, twice as many with each level; a schema written for a purpose follows about one a part.
+ */
+const MAX_STEPS = 200_000;
 const kept = new Map<string, SchemaCheck>();
 
 /**
  * Compiles a JSON Schema: draft-07, or 2020-12 where `$schema` says so. Patterns run in linear time (RE2), because
- * both the schema and the text may come from a stranger. References to other documents are not followed.
+ * both the schema and the text may come from a stranger. References to other documents are not followed. What would
+ * take long to compile is refused, and so is a value that takes long to check.
  * @throws SlipwayError InvalidSchema
  */
 export function compileSchema(schema: unknown): SchemaCheck {
@@ -23,6 +30,8 @@ export function compileSchema(schema: unknown): SchemaCheck {
   ) {
     throw new SlipwayError("InvalidSchema", "a JSON Schema must be an object or a boolean");
   }
+  const excess = schemaExcess(schema);
+  if (excess !== undefined) throw new SlipwayError("InvalidSchema", `not a usable JSON Schema: ${excess}`);
   const key = canonicalJson(schema);
   const known = kept.get(key);
   if (known) return known;
@@ -45,9 +54,21 @@ export function schemaProblem(schema: unknown): string | undefined {
 
 function compile(schema: AnySchema): SchemaCheck {
   const draft = typeof schema === "object" ? String(schema.$schema ?? "") : "";
-  const options = { strict: false, allErrors: false, logger: false, code: { regExp: linearRegExp } } as const;
+  const options = {
+    strict: false,
+    allErrors: false,
+    logger: false,
+    // A function for each definition: copies in place of references would be as many as definitions times references.
+    inlineRefs: false,
+    code: { regExp: linearRegExp },
+  } as const;
   const ajv = /2020-12|2019-09/.test(draft) ? new Ajv2020(options) : new Ajv(options);
   ajvFormats.default(ajv);
+  let steps = 0;
+  beforeEachRef(ajv, () => {
+    steps++;
+    if (steps > MAX_STEPS) throw new TooCostly();
+  });
   let validate: ValidateFunction;
   try {
     validate = ajv.compile(schema);
@@ -56,7 +77,33 @@ function compile(schema: AnySchema): SchemaCheck {
       cause: error,
     });
   }
-  return (value) => (validate(value) ? undefined : ajv.errorsText(validate.errors, { dataVar: "answer" }));
+  return (value) => {
+    steps = 0;
+    try {
+      return validate(value) ? undefined : ajv.errorsText(validate.errors, { dataVar: "answer" });
+    } catch (error) {
+      if (error instanceof TooCostly) return `answer follows more than ${MAX_STEPS} references of the schema`;
+      // A value as deep as the stack, in a schema that refers to itself.
+      if (error instanceof RangeError) return "answer is nested too deep to be checked";
+      throw error;
+    }
+  };
+}
+
+class TooCostly extends Error {}
+
+/** Calls `step` in the compiled code ahead of each reference. */
+function beforeEachRef(ajv: Ajv | Ajv2020, step: () => void): void {
+  const ref = ajv.getKeyword("$ref") as CodeKeywordDefinition;
+  ajv.removeKeyword("$ref");
+  ajv.addKeyword({
+    keyword: "$ref",
+    schemaType: "string",
+    code(context, ruleType) {
+      context.gen.code(_`${context.gen.scopeValue("func", { ref: step })}()`);
+      ref.code(context, ruleType);
+    },
+  });
 }
 
 function linearRegExp(pattern: string): { test(text: string): boolean } {
