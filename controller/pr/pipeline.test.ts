@@ -381,3 +381,19 @@ describe("what is asked again", () => {
     expect(runs.size).toBe(1);
   });
 });
+
+test("what was said about a pull request stands when its base has become the same", async () => {
+  const { it, reconcile, comments, finish, statuses } = world();
+  await reconcile();
+  finish();
+  await reconcile();
+  const said = comments.map(({ body }) => body);
+  const status = [...statuses.values()];
+  const merged = "a".repeat(40);
+  it.refs["refs/heads/main"] = merged;
+  it.commits[merged] = CHANGED;
+  await reconcile();
+  await reconcile();
+  expect(comments.map(({ body }) => body)).toEqual(said);
+  expect([...statuses.values()]).toEqual(status);
+});

@@ -377,7 +377,7 @@ export class PullRequestReconciler {
       // nothing any more: what was said about it stands.
       const current = await forge.getCommitStatus(pull.headSha, context, signal);
       if (current?.state === "success") {
-        this.#told.set(id, { headSha: pull.headSha, status: statusText, comment });
+        this.#told.set(id, { headSha: pull.headSha, status: statusText, comment: undefined, silent: true });
         return;
       }
     }
