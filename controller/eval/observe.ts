@@ -6,6 +6,7 @@ import { costOf, toNumber } from "./cost.ts";
 import { grade } from "./graders/index.ts";
 import { compileSchema, type SchemaCheck } from "./json-schema.ts";
 import type { Observation } from "./measure.ts";
+import { ModelError } from "./model/index.ts";
 import { assertionsOf, isFigure } from "./suite.ts";
 import { type CompiledPrompt, compilePrompt, renderPrompt } from "./template/index.ts";
 
@@ -48,6 +49,8 @@ export async function observe(
     answered = await answers.answer(model, { messages, parameters, outputSchema }, repeat);
   } catch (error) {
     if (!(error instanceof SlipwayError) || !causedBySide(error)) throw error;
+    // 404: no such model or path. No prompt can cause that.
+    if (error instanceof ModelError && error.status === 404) throw error;
     return failing(suite, row, error.code, error.message, { cost: 0n });
   }
   const { answer, saved } = answered;

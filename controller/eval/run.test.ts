@@ -245,17 +245,19 @@ describe("calls", () => {
 });
 
 describe("what the head causes counts as its fail", () => {
-  test("a request that the model rejects", async () => {
-    const { result } = await run({ mode: (request) => (isHead(request) ? "rejected" : "ok") }, (url) => ({
+  test("requests that the model rejects, where it answers the base", async () => {
+    const long = (request: { messages: readonly { content: string }[] }) =>
+      isHead(request) && !request.messages[0]!.content.endsWith(" 0");
+    const { result } = await run({ mode: (request) => (long(request) ? "rejected" : "ok") }, (url) => ({
       ...sides(url),
       suite: suiteOf({ cases: casesOf(30) }),
     }));
     expect(result).toMatchObject({ verdict: "Fail", gates: [{ outcome: "Regressed" }] });
     expect(result.errors.ModelRejected).toMatchObject({
-      count: 30,
+      count: 29,
       message: expect.stringContaining("context length"),
     });
-    expect(result.cases[0]!.head).toMatchObject({ pass: false, error: { code: "ModelRejected" } });
+    expect(result.cases[1]!.head).toMatchObject({ pass: false, error: { code: "ModelRejected" } });
   });
 
   test("a variable that no case gives", async () => {
@@ -308,6 +310,31 @@ describe("what nobody is to blame for is an Error, never a verdict", () => {
     expect(result.errors[reason]!.count).toBeGreaterThan(0);
     // A broken endpoint is not asked for every case.
     expect(server.count).toBeLessThan(100);
+  });
+
+  test.each([
+    ["both sides", () => true, true],
+    ["one request of the base", (head: boolean, last: boolean) => !head && last, true],
+    ["every request of the head", (head: boolean) => head, true],
+    ["every request, without a base", () => true, false],
+  ])("a model that rejects %s", async (_, rejects, withBase) => {
+    const mode = (request: { messages: readonly { content: string }[] }) =>
+      rejects(isHead(request), request.messages[0]!.content.endsWith(" 3")) ? "rejected" : "ok";
+    const { result } = await run({ mode }, (url) => {
+      const { base, head } = sides(url);
+      return { head, ...(withBase && { base }), suite: suiteOf({}) };
+    });
+    expect(result).toMatchObject({ verdict: "Error", passed: false, reason: "ModelRejected", gates: [] });
+  });
+
+  test("a model that is not there (404), even for one request", async () => {
+    const ask: RunDependencies["ask"] = async (model, request, signal) => {
+      if (String(request.messages[0]!.content).endsWith("Please. Q: question 2"))
+        throw new ModelError("ModelRejected", "HTTP 404: model retired", { status: 404 });
+      return askDirectly(model, request, signal);
+    };
+    const { result } = await run({}, (url) => ({ ...sides(url), suite: suiteOf({}) }), { ask });
+    expect(result).toMatchObject({ verdict: "Error", reason: "ModelRejected" });
   });
 
   test("an endpoint that hangs", async () => {

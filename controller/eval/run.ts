@@ -11,7 +11,7 @@ import { DEFAULT_GATE, evaluateGates } from "./gates.ts";
 import { describeCase, measureCase, type Observation } from "./measure.ts";
 import { observe } from "./observe.ts";
 import { type Pair, pairTargets, toMeasured, toTarget } from "./pairs.ts";
-import type { CriticalFailure, RunResult } from "./result.ts";
+import type { CaseSide, CriticalFailure, RunResult } from "./result.ts";
 import { forEachBounded } from "./schedule.ts";
 import { checkSuite, figureMetrics, modelsOf } from "./suite.ts";
 import { judge } from "./verdict.ts";
@@ -49,7 +49,7 @@ export interface Progress {
 
 /** Calls that failed for good, before the run asks no more. A dead endpoint must not be asked for every case. */
 const MAX_FAILURES = 5;
-/** Characters of passing answers that a result keeps. */
+/** Characters of answers that a result keeps; of failing ones beyond that, the beginning. */
 const MAX_KEPT_OUTPUT = 16 * 1024 * 1024;
 
 /**
@@ -104,6 +104,10 @@ class Run {
       await checkSuite(suite, [base, head]);
       const ended = await Promise.allSettled(this.#pairs.map((pair) => this.#evaluate(pair, answers)));
       for (const outcome of ended) if (outcome.status === "rejected") throw outcome.reason;
+      for (const pair of this.#pairs) {
+        const refused = refusal(pair);
+        if (refused && !this.#fatal) throw refused;
+      }
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       const fatal = limit.expired ? exceeded(`timeout is ${suite.budget.timeout}`) : error;
@@ -266,4 +270,22 @@ class Run {
     const text = error.hint ? `${error.message} (${error.hint})` : error.message;
     return `${text}; ${this.#done} of ${this.#total()} answers are there`;
   }
+}
+
+/**
+ * A model that rejects requests of the base, or every one of the head, has itself changed (retired, a parameter gone,
+ * the address wrong): a comparison with that says nothing of the head. Some of the head's requests rejected where the
+ * base is answered are the head's doing.
+ */
+function refusal({ name, rows }: Pair): SlipwayError | undefined {
+  const rejected = (side: CaseSide | undefined) => side?.error?.code === "ModelRejected";
+  const first = (where: "base" | "head") =>
+    rows.find((row) => rejected(row?.[where]))?.[where]?.error?.message;
+  const asked = rows.filter((row) => row?.head);
+  const side = first("base") !== undefined ? "base" : "head";
+  if (side === "head" && (asked.length === 0 || !asked.every((row) => rejected(row?.head)))) return undefined;
+  const which = side === "base" ? "requests of the base" : "every request of the head";
+  return new SlipwayError("ModelRejected", `the model of ${name} rejects ${which}: ${first(side)}`, {
+    hint: "check that the endpoint still serves this model with these parameters",
+  });
 }
