@@ -30,6 +30,8 @@ export interface CaseMeasure {
 }
 
 const MAX_OUTPUT = 2_000;
+/** Of a failing answer, when the result is full. */
+const MIN_OUTPUT = 200;
 const MAX_REASON = 300;
 const MAX_FAILED = 8;
 
@@ -55,7 +57,7 @@ export function describeCase(
   keepOutput: (characters: number) => boolean,
 ): CaseSide {
   const shown = observations.find(({ pass }) => !pass) ?? observations[0]!;
-  const output = shown.output === undefined ? undefined : cut(shown.output, MAX_OUTPUT);
+  const output = shown.output === undefined ? undefined : keptOutput(shown.output, shown.pass, keepOutput);
   const pass = measure.passRate > 0.5;
   const failed = shown.failed.slice(0, MAX_FAILED).map(({ type, metric, reason = "" }) => ({
     type,
@@ -66,12 +68,23 @@ export function describeCase(
     pass,
     passRate: measure.passRate,
     score: measure.score,
-    ...(output !== undefined && (!shown.pass || keepOutput(output.length)) && { output }),
+    ...(output !== undefined && { output }),
     ...(measure.latencyMs !== undefined && { latencyMs: measure.latencyMs }),
     ...(measure.cost !== undefined && { cost: measure.cost }),
     ...(shown.error && { error: shown.error }),
     ...(failed.length > 0 && { failed }),
   };
+}
+
+/** What does not fit any more: nothing of a passing answer, the beginning of a failing one. */
+function keptOutput(
+  text: string,
+  pass: boolean,
+  keepOutput: (characters: number) => boolean,
+): string | undefined {
+  const output = cut(text, MAX_OUTPUT);
+  if (keepOutput(output.length)) return output;
+  return pass ? undefined : cut(text, MIN_OUTPUT);
 }
 
 /** Sums over all cases of a side. */
