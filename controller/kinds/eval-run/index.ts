@@ -12,6 +12,9 @@ import { askAs } from "./ask.ts";
 import { decide, type EvaluateInput, evaluateDigest, type ObservedRun } from "./decide.ts";
 import { summarize } from "./summary.ts";
 
+/** A hosted model's name may be moved to other weights: what it answered is good for a day, on either side. */
+const MAX_ANSWER_AGE_MS = 24 * 60 * 60 * 1_000;
+
 function observe(object: KubeObject, view: View): ObservedRun {
   const run = object as unknown as EvalRun;
   const serviceAccountName = tenantOf(object, view);
@@ -45,6 +48,7 @@ function evaluate({ state, secrets }: EvalRunDependencies): EffectHandler {
         now: Date.now,
         signal,
         log,
+        maxAgeMs: MAX_ANSWER_AGE_MS,
         onProgress: ({ done, total }) => progress({ done, total }),
       },
     );
