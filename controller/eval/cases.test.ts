@@ -56,6 +56,16 @@ describe("YAML", () => {
     expect(errors[0]).toMatch(message);
   });
 
+  test("a key stands once in a map, which is found without comparing all with all", () => {
+    expect(errorsOf("c.yaml", "- id: a\n  vars: {q: 1, r: 2, q: 3}\n")).toEqual([
+      expect.stringMatching(/^c\.yaml:2:22: the key "q" stands twice in one map/),
+    ]);
+    const keys = Array.from({ length: 40_000 }, (_, index) => `k${index}: 1`).join(", ");
+    const started = performance.now();
+    loadCases([file("c.yaml", `- id: a\n  vars: {${keys}}\n`)]);
+    expect(performance.now() - started).toBeLessThan(3_000);
+  });
+
   test("JSON files are lists as well", () => {
     expect(loadCases([file("c.json", '[{"id":"a"}]')]).cases).toHaveLength(1);
   });
@@ -150,6 +160,13 @@ describe("all together", () => {
   test("too many cases are refused, and errors end at a hundred", () => {
     const many = Array.from({ length: 100_001 }, (_, index) => `{"id":"c${index}"}`).join("\n");
     expect(errorsOf("a.jsonl", many)).toEqual([expect.stringContaining("more than 100000 cases")]);
+    const rows = `q\n${"x\n".repeat(100_001)}`;
+    expect(errorsOf("a.csv", rows)).toEqual([expect.stringContaining("more than 100000 cases")]);
+    expect(errorsOf("a.json", `[${"1,".repeat(100_000)}1]`)).toEqual([
+      expect.stringContaining("more than 100000 cases"),
+    ]);
+    // Nothing after the limit is looked at.
+    expect(errorsOf("a.jsonl", `${many}\nnonsense`)).toHaveLength(1);
     expect(errorsOf("a.jsonl", "nonsense\n".repeat(1_000))).toHaveLength(100);
   });
 });

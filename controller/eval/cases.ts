@@ -2,7 +2,7 @@ import { type EvalCase, evalCase } from "../../schemas/eval-suite.ts";
 import { formatLocation, type SlipwayError, type SourceLocation } from "../errors.ts";
 import { readCsv } from "./case-files/csv.ts";
 import { readJsonl } from "./case-files/jsonl.ts";
-import { caseError, fieldName, type RawCase, type RawCases } from "./case-files/raw-case.ts";
+import { caseError, fieldName, MAX_CASES, type RawCase, type RawCases } from "./case-files/raw-case.ts";
 import { readYaml } from "./case-files/yaml.ts";
 
 export interface CaseFile {
@@ -16,14 +16,15 @@ export interface LoadedCases {
   readonly errors: readonly SlipwayError[];
 }
 
-export const MAX_CASES = 100_000;
+export { MAX_CASES };
+
 const MAX_BYTES = 64 * 1024 * 1024;
 /** A YAML document is held as a tree with the place of every value, many times its size. */
 const MAX_YAML_BYTES = 8 * 1024 * 1024;
 const MAX_DEPTH = 32;
 const MAX_ERRORS = 100;
 
-const READERS: Readonly<Record<string, (path: string, text: string) => RawCases>> = {
+const READERS: Readonly<Record<string, (path: string, text: string, maxCases: number) => RawCases>> = {
   jsonl: readJsonl,
   ndjson: readJsonl,
   csv: readCsv,
@@ -81,14 +82,10 @@ export function loadCases(files: readonly CaseFile[], inline: readonly unknown[]
       );
       break;
     }
-    const read = readFile(file);
+    if (errors.length >= MAX_ERRORS) break;
+    const room = MAX_CASES - cases.length;
+    const read = readFile(file, room);
     errors.push(...read.errors);
-    if (cases.length + read.cases.length > MAX_CASES) {
-      errors.push(
-        caseError({ file: file.path }, `there are more than ${MAX_CASES} cases`, "split the suite"),
-      );
-      break;
-    }
     for (const raw of read.cases) {
       if (errors.length >= MAX_ERRORS) break;
       add(raw);
@@ -97,7 +94,7 @@ export function loadCases(files: readonly CaseFile[], inline: readonly unknown[]
   return { cases, errors: limited(errors) };
 }
 
-function readFile({ path, data }: CaseFile): RawCases {
+function readFile({ path, data }: CaseFile, maxCases: number): RawCases {
   const extension = path.slice(path.lastIndexOf(".") + 1).toLowerCase();
   const reader = READERS[extension];
   const fail = (message: string, hint: string): RawCases => ({
@@ -109,7 +106,7 @@ function readFile({ path, data }: CaseFile): RawCases {
     return fail(`larger than ${MAX_YAML_BYTES / 1024 / 1024} MiB`, "write many cases as JSONL");
   try {
     const text = typeof data === "string" ? data : new TextDecoder("utf-8", { fatal: true }).decode(data);
-    return reader(path, text.replace(/^\uFEFF/, ""));
+    return reader(path, text.replace(/^\uFEFF/, ""), maxCases);
   } catch (error) {
     if (error instanceof TypeError) return fail("not UTF-8 text", "save the file as UTF-8");
     throw error;

@@ -1,7 +1,7 @@
 import { CsvError, parse } from "csv-parse/sync";
 import { SlipwayError } from "../../errors.ts";
 import { parseAssertion } from "./assertion-text.ts";
-import { caseError, type RawCase, type RawCases } from "./raw-case.ts";
+import { caseError, type RawCase, type RawCases, tooMany } from "./raw-case.ts";
 
 interface Row {
   readonly record: readonly string[];
@@ -16,10 +16,15 @@ const UNSUPPORTED = ["__prefix", "__suffix", "__providerOutput", "__threshold", 
  * `expected`, `critical` (true or false) and `__cluster` are the case's own; `__description` and `__metadata:…` are
  * passed over; every other column is a variable. A row without an `id` is named after file and row.
  */
-export function readCsv(path: string, text: string): RawCases {
+export function readCsv(path: string, text: string, maxCases: number): RawCases {
   let rows: Row[];
   try {
-    rows = parse(text, { bom: true, info: true, skip_empty_lines: true }) as unknown as Row[];
+    rows = parse(text, {
+      bom: true,
+      info: true,
+      skip_empty_lines: true,
+      to: maxCases + 2,
+    }) as unknown as Row[];
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
     const line = typeof error.lines === "number" ? error.lines : 1;
@@ -33,6 +38,7 @@ export function readCsv(path: string, text: string): RawCases {
   const problem = headerProblem(header);
   if (problem !== undefined) return { cases: [], errors: [caseError({ file: path, line: 1 }, problem)] };
 
+  if (body.length > maxCases) return { cases: [], errors: [tooMany(path)] };
   const cases: RawCase[] = [];
   const errors: SlipwayError[] = [];
   let previous = head?.info.lines ?? 1;

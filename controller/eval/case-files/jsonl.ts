@@ -1,8 +1,11 @@
 import type { SlipwayError } from "../../errors.ts";
-import { caseError, type RawCase, type RawCases } from "./raw-case.ts";
+import { caseError, type RawCase, type RawCases, tooMany } from "./raw-case.ts";
 
-/** One JSON object a line; blank lines are passed over. */
-export function readJsonl(path: string, text: string): RawCases {
+/** Nobody reads more, and each holds a message. */
+const MAX_ERRORS = 200;
+
+/** One JSON object a line; blank lines are passed over. Reads no further than `maxCases`. */
+export function readJsonl(path: string, text: string, maxCases: number): RawCases {
   const cases: RawCase[] = [];
   const errors: SlipwayError[] = [];
   let start = 0;
@@ -12,6 +15,8 @@ export function readJsonl(path: string, text: string): RawCases {
     const source = text.slice(start, end).trim();
     start = end + 1;
     if (source === "") continue;
+    if (cases.length >= maxCases) return { cases: [], errors: [...errors, tooMany(path)] };
+    if (errors.length >= MAX_ERRORS) break;
     const location = { file: path, line };
     try {
       cases.push({ value: JSON.parse(source), location });

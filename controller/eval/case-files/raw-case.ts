@@ -1,6 +1,9 @@
 import type { SourceLocation } from "../../errors.ts";
 import { SlipwayError } from "../../errors.ts";
 
+/** Of a suite, in all its files. */
+export const MAX_CASES = 100_000;
+
 /** A case as it stands in a file, not yet validated. */
 export interface RawCase {
   readonly value: unknown;
@@ -16,6 +19,10 @@ export interface RawCases {
 
 export function caseError(location: SourceLocation, message: string, hint?: string): SlipwayError {
   return new SlipwayError("InvalidCase", message, { location, ...(hint !== undefined && { hint }) });
+}
+
+export function tooMany(path: string): SlipwayError {
+  return caseError({ file: path }, `there are more than ${MAX_CASES} cases`, "split the suite");
 }
 
 /** `vars.a[0].b` */
