@@ -9,7 +9,7 @@ import { costOf, dollars, formatMoney, type Money } from "./cost.ts";
 import { JUDGE_VERSION, type Judgement, judgeMessages, parseJudgement } from "./graders/index.ts";
 import { withRetries } from "./model/retry.ts";
 import type { ModelAnswer, ModelRequest } from "./model/types.ts";
-import { Semaphore } from "./schedule.ts";
+import { runAtEndpoint, Semaphore } from "./schedule.ts";
 
 /** Sends one request, once; the caller knows secrets and allowed hosts. @throws ModelError */
 export type Ask = (model: BundledModel, request: ModelRequest, signal: AbortSignal) => Promise<ModelAnswer>;
@@ -58,7 +58,7 @@ export class Answers {
   readonly #deadline: number;
   readonly #maxCost: Money | undefined;
   readonly #all: Semaphore;
-  readonly #byEndpoint: Map<string, Semaphore>;
+  readonly #limits = new Map<string, number>();
   readonly #answers = new Map<string, Promise<ModelAnswer>>();
   readonly #judgements = new Map<string, Promise<Judgement>>();
   #stopped: SlipwayError | undefined;
@@ -74,12 +74,16 @@ export class Answers {
     this.#deadline = source.now() + durationMs(this.#budget.timeout);
     this.#maxCost = this.#budget.maxCost === undefined ? undefined : dollars(this.#budget.maxCost);
     this.#all = new Semaphore(this.#budget.concurrency);
-    const limits = new Map<string, number>();
-    for (const { spec } of source.models) {
-      const { baseURL = "", maxConcurrency = 1 } = spec.external ?? {};
-      limits.set(baseURL, Math.min(maxConcurrency, limits.get(baseURL) ?? maxConcurrency));
+    for (const model of source.models) {
+      const { maxConcurrency = 1 } = model.spec.external ?? {};
+      const key = this.#endpointOf(model);
+      this.#limits.set(key, Math.min(maxConcurrency, this.#limits.get(key) ?? maxConcurrency));
     }
-    this.#byEndpoint = new Map([...limits].map(([baseURL, limit]) => [baseURL, new Semaphore(limit)]));
+  }
+
+  /** One tenant's places are not another's: keys, and with them the provider's limits, are the tenants' own. */
+  #endpointOf({ spec }: BundledModel): string {
+    return JSON.stringify([this.#source.tenant, spec.external?.baseURL, spec.external?.model]);
   }
 
   get stopped(): boolean {
@@ -151,9 +155,9 @@ export class Answers {
   /** Asks within every limit; `read` may refuse an answer, which is then asked for again if that can help. */
   async #call<T>(model: BundledModel, request: ModelRequest, read: (answer: ModelAnswer) => T): Promise<T> {
     const { ask, signal, now } = this.#source;
-    const endpoint = this.#byEndpoint.get(model.spec.external?.baseURL ?? "")!;
+    const endpoint = this.#endpointOf(model);
     // The endpoint's place first: waiting for a slow one must not keep the others from being asked.
-    return endpoint.run(() =>
+    return runAtEndpoint(endpoint, this.#limits.get(endpoint) ?? 1, signal, () =>
       this.#all.run(() =>
         withRetries(
           async () => {

@@ -227,6 +227,35 @@ describe("calls", () => {
     expect(await peak(100, 3)).toBe(3);
   });
 
+  test("runs share an endpoint's places", async () => {
+    await using server = await startModelEndpoint({ latencyMs: 5 });
+    const model = modelOf(server.baseURL, { maxConcurrency: 3 });
+    const once = (text: string) =>
+      runEvaluation(
+        { tenant: "a", head: sideOf(targetOf(model, text)), suite: suiteOf({ cases: casesOf(20) }) },
+        { cache: memoryCache(), ask: askDirectly, now: Date.now, signal: new AbortController().signal },
+      );
+    await Promise.all([once("A {{q}}"), once("B {{q}}")]);
+    expect([server.count, server.peak]).toEqual([40, 3]);
+  });
+
+  test("an answer that is too old is asked for again, on both sides", async () => {
+    await using server = await startModelEndpoint();
+    const kept = memoryCache();
+    let aged = false;
+    const cache = {
+      ...kept,
+      get: (tenant: string, bucket: "generation" | "grade", key: string, maxAgeMs?: number) =>
+        aged && maxAgeMs === 1_000 ? undefined : kept.get(tenant, bucket, key),
+    };
+    const input = { ...sides(server.baseURL), tenant: "a", suite: suiteOf({}) };
+    const deps = { cache, ask: askDirectly, now: Date.now, signal: new AbortController().signal };
+    await runEvaluation(input, { ...deps, maxAgeMs: 1_000 });
+    expect((await runEvaluation(input, { ...deps, maxAgeMs: 1_000 })).calls.made).toBe(0);
+    aged = true;
+    expect((await runEvaluation(input, { ...deps, maxAgeMs: 1_000 })).calls.made).toBe(8);
+  });
+
   test("costs are exact, and unknown where the endpoint counts no tokens", async () => {
     const pricing = { inputPerMillionTokens: "0.1", outputPerMillionTokens: "0.3" };
     const priced = (usage: boolean) =>

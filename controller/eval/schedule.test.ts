@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { forEachBounded, Semaphore } from "./schedule.ts";
+import { endpointsInUse, forEachBounded, runAtEndpoint, Semaphore } from "./schedule.ts";
 
 describe("Semaphore", () => {
   test("lets in as many as it has places, in order, and gives places back after failures", async () => {
@@ -22,6 +22,36 @@ describe("Semaphore", () => {
     expect(order).toEqual(ids);
     expect(settled.filter(({ status }) => status === "rejected")).toHaveLength(1_000);
     expect(await semaphore.run(async () => "free")).toBe("free");
+  });
+});
+
+describe("an endpoint", () => {
+  test("has its places for the whole process, and is forgotten when idle", async () => {
+    const { signal } = new AbortController();
+    let inside = 0;
+    let peak = 0;
+    const work = async () => {
+      peak = Math.max(peak, ++inside);
+      await setImmediate();
+      inside--;
+    };
+    await Promise.all(Array.from({ length: 20 }, () => runAtEndpoint("a", 3, signal, work)));
+    expect([peak, endpointsInUse()]).toEqual([3, 0]);
+  });
+
+  test("does not hold who is cut off while waiting, and passes the place on", async () => {
+    const { signal } = new AbortController();
+    const cut = new AbortController();
+    const held = Promise.withResolvers<void>();
+    const first = runAtEndpoint("a", 1, signal, () => held.promise);
+    const second = runAtEndpoint("a", 1, cut.signal, async () => "never");
+    const third = runAtEndpoint("a", 1, signal, async () => "third");
+    cut.abort(new Error("cut"));
+    await expect(second).rejects.toThrow("cut");
+    held.resolve();
+    await first;
+    expect(await third).toBe("third");
+    expect(endpointsInUse()).toBe(0);
   });
 });
 

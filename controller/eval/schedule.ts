@@ -1,16 +1,19 @@
 /** Lets a number of holders in at once; the others wait in order. */
 export class Semaphore {
   #free: number;
-  readonly #waiting: (() => void)[] = [];
+  /** Each takes the place, or says that it wants none any more. */
+  readonly #waiting: (() => boolean)[] = [];
   #head = 0;
 
   constructor(size: number) {
     this.#free = size;
   }
 
-  async run<T>(work: () => Promise<T>): Promise<T> {
+  /** @throws the signal's reason when aborted before its turn */
+  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
     if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else await this.#turn(signal);
     try {
       return await work();
     } finally {
@@ -18,20 +21,59 @@ export class Semaphore {
     }
   }
 
-  #release(): void {
-    const next = this.#waiting[this.#head];
-    if (!next) {
-      this.#free++;
-      return;
-    }
-    this.#head++;
-    // Shifting one by one would be quadratic; dropping the used part now and then is not.
-    if (this.#head > 1_024) {
-      this.#waiting.splice(0, this.#head);
-      this.#head = 0;
-    }
-    next();
+  #turn(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => reject(signal?.reason as Error);
+      signal?.addEventListener("abort", leave, { once: true });
+      this.#waiting.push(() => {
+        signal?.removeEventListener("abort", leave);
+        if (signal?.aborted) return false;
+        resolve();
+        return true;
+      });
+    });
   }
+
+  #release(): void {
+    for (let next = this.#waiting[this.#head]; next; next = this.#waiting[this.#head]) {
+      this.#head++;
+      // Shifting one by one would be quadratic; dropping the used part now and then is not.
+      if (this.#head > 1_024) {
+        this.#waiting.splice(0, this.#head);
+        this.#head = 0;
+      }
+      if (next()) return;
+    }
+    this.#free++;
+  }
+}
+
+const endpoints = new Map<string, { readonly places: Semaphore; users: number }>();
+
+/**
+ * Runs within the places of one endpoint, which all runs of this process share; the entry goes with its last user. A
+ * changed `limit` counts from the time that nobody uses the endpoint.
+ */
+export async function runAtEndpoint<T>(
+  key: string,
+  limit: number,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  const entry = endpoints.get(key) ?? { places: new Semaphore(limit), users: 0 };
+  endpoints.set(key, entry);
+  entry.users++;
+  try {
+    return await entry.places.run(work, signal);
+  } finally {
+    entry.users--;
+    if (entry.users === 0) endpoints.delete(key);
+  }
+}
+
+/** How many endpoints are in use. */
+export function endpointsInUse(): number {
+  return endpoints.size;
 }
 
 /**
