@@ -55,14 +55,17 @@ export const duration = z
   .max(32)
   .regex(/^([0-9]+(ms|s|m|h))+$/);
 
-/** Milliseconds of a `duration`. */
+/** What a timer can hold: about 24 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Milliseconds of a `duration`, at most about 24 days: a longer timer would fire at once. */
 export function durationMs(text: string): number {
   const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
   let total = 0;
   for (const [, count, name] of text.matchAll(/([0-9]+)(ms|s|m|h)/g)) {
     total += Number(count) * unit[name as keyof typeof unit];
   }
-  return total;
+  return Math.min(total, MAX_TIMER_MS);
 }
 
 /** A non-negative decimal number as text, so that money is never rounded by a float. */
