@@ -1,36 +1,23 @@
 import { durationMs } from "../../schemas/common.ts";
-import type { EvalRun } from "../../schemas/eval-run.ts";
-import { API_VERSION, FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_REPOSITORY } from "../../schemas/kind.ts";
 import type { Repository, RepositoryStatus } from "../../schemas/repository.ts";
 import { describeError, SlipwayError } from "../errors.ts";
-import type { SideBundle } from "../eval/bundle.ts";
-import type { RunResult } from "../eval/result.ts";
-import { evalRunName } from "../eval/run-name.ts";
-import { sideRevisionOf } from "../eval/side.ts";
-import { resourceTypeOf } from "../gitops/apply.ts";
 import type { RepositorySources } from "../gitops/sources.ts";
-import { canonicalJson, digestOf } from "../graph/canonical.ts";
-import { controllerRef } from "../kube/apply.ts";
+import { canonicalJson } from "../graph/canonical.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { EventRecorder } from "../kube/events.ts";
-import { isNotFound } from "../kube/kube-error.ts";
 import { type KubeObject, objectKey } from "../kube/resources.ts";
 import type { ObjectStore } from "../kube/store.ts";
 import type { Logger } from "../log.ts";
 import type { StateStore } from "../store/store.ts";
 import { type Assessment, assess } from "./assess.ts";
-import { type PullRequestVerdict, type RunState, statusContext, verdictOf } from "./decide.ts";
-import { oneLine } from "./escape.ts";
+import { type PullRequestVerdict, verdictOf } from "./decide.ts";
 import type { Forge, PullRequest } from "./forge/forge.ts";
-import { upsertStickyComment } from "./forge/sticky.ts";
 import { fetchHeads } from "./heads.ts";
 import { isVouched } from "./ok-to-test.ts";
-import { type EvaluationPlan, type PlannedRun, planEvaluation } from "./plan.ts";
+import { planEvaluation } from "./plan.ts";
 import { Recent } from "./recent.ts";
-import { renderReport } from "./report.ts";
-
-export const LABEL_PULL_REQUEST = "slipway.dev/pull-request";
-const EVAL_RUN = resourceTypeOf("EvalRun");
+import { LABEL_PULL_REQUEST, PullRequestRuns } from "./runs.ts";
+import { Teller } from "./tell.ts";
 
 export interface PullRequestDependencies {
   readonly client: KubeClient;
@@ -47,15 +34,6 @@ export interface PullRequestDependencies {
   ) => Promise<void>;
   readonly log: Logger;
   readonly now: () => number;
-}
-
-/** What was told to the forge about a pull request last, so that it is not told again. */
-interface Told {
-  readonly headSha: string;
-  readonly status: string;
-  readonly comment: string | undefined;
-  /** There is no comment of ours, and none is needed. */
-  readonly silent: boolean;
 }
 
 interface Session {
@@ -79,11 +57,14 @@ export class PullRequestReconciler {
   readonly #deps: PullRequestDependencies;
   readonly #sessions = new Map<string, Session>();
   readonly #poked = new Set<string>();
-  readonly #told = new Map<string, Told>();
+  readonly #runs: PullRequestRuns;
+  readonly #teller: Teller;
   readonly #assessments = new Recent<Assessment>(KEPT_ASSESSMENTS);
 
   constructor(dependencies: PullRequestDependencies) {
     this.#deps = dependencies;
+    this.#runs = new PullRequestRuns(dependencies);
+    this.#teller = new Teller(dependencies.recorder, dependencies.log);
   }
 
   /** The next reconcile asks the forge, whatever the interval says. */
@@ -130,7 +111,7 @@ export class PullRequestReconciler {
           { err: error, repository: key, pullRequest: pull.number },
           "cannot evaluate a pull request",
         );
-        await this.#tellFailure(repository, forge, pull, error, signal);
+        await this.#teller.failure(repository, forge, pull, error, signal);
         summaries.push({
           number: pull.number,
           headSha: pull.headSha,
@@ -229,14 +210,14 @@ export class PullRequestReconciler {
     const touched = assessment.impact !== undefined && assessment.impact.suites.length > 0;
     const trusted = !pull.fork || (touched && (await this.#isVouched(forge, session, pull, signal)));
     const plan = planEvaluation(assessment, repository.spec.pullRequests ?? {}, trusted);
-    const runs = await this.#runs(repository, pull, assessment, plan, signal);
+    const runs = await this.#runs.ensure(repository, pull, assessment, plan, signal);
     const verdict = verdictOf({
       assessment,
       runs,
       notEvaluated: plan.notEvaluated,
       onNotEvaluated: repository.spec.pullRequests?.onNotEvaluated ?? "Fail",
     });
-    await this.#tell(repository, forge, pull, assessment, plan, runs, verdict, signal);
+    await this.#teller.verdict(repository, forge, pull, assessment, plan, runs, verdict, signal);
     return verdict;
   }
 
@@ -275,192 +256,20 @@ export class PullRequestReconciler {
     );
   }
 
-  /** Makes the runs that the plan wants, drops those it no longer wants, and reads what is there. */
-  async #runs(
-    repository: Repository,
-    pull: PullRequest,
-    assessment: Assessment,
-    plan: EvaluationPlan,
-    signal: AbortSignal,
-  ): Promise<RunState[]> {
-    const { client, state, runs: store } = this.#deps;
-    const namespace = repository.metadata.namespace ?? "";
-    const states: RunState[] = [];
-    for (const planned of plan.runs) {
-      const object = await this.#runObject(repository, pull, assessment, planned);
-      const { name } = object.metadata;
-      const found = store.get(objectKey(namespace, name)) as EvalRun | undefined;
-      // A name is no proof: only a run of the same content may lend its verdict.
-      let run = found && sameContent(found.spec, object.spec as EvalRun["spec"]) ? found : undefined;
-      if (found && !run) await this.#delete(found as unknown as KubeObject, signal);
-      run ??= (await client.apply(EVAL_RUN, object, {
-        fieldManager: FIELD_MANAGER,
-        force: true,
-        signal,
-      })) as unknown as EvalRun;
-      const digest = run.status?.result;
-      const result =
-        digest === undefined
-          ? undefined
-          : (JSON.parse(new TextDecoder().decode(await state.blobs.get(digest))) as RunResult);
-      states.push({ planned, name, run, result });
-    }
-    const wanted = new Set(states.map(({ name }) => name));
-    await this.#deleteRuns(
-      repository,
-      signal,
-      ({ metadata }) =>
-        metadata.labels?.[LABEL_PULL_REQUEST] === String(pull.number) && !wanted.has(metadata.name),
-    );
-    return states;
-  }
-
-  async #runObject(
-    repository: Repository,
-    pull: PullRequest,
-    { baseSha, headSha }: Assessment,
-    planned: PlannedRun,
-  ): Promise<KubeObject> {
-    const { blobs } = this.#deps.state;
-    const put = async (side: SideBundle) => ({
-      bundle: await blobs.put(canonicalJson(side)),
-      revision: sideRevisionOf(side),
-    });
-    const suite = await blobs.put(canonicalJson(planned.bundle));
-    const [base, head] = [await put(planned.base), await put(planned.head)];
-    // Named by what is compared, not by the commits: a push that changes neither side finds the run done.
-    const id = digestOf([suite, base.bundle, head.bundle]);
-    return {
-      apiVersion: API_VERSION,
-      kind: "EvalRun",
-      metadata: {
-        name: evalRunName(`pr${pull.number}-`, planned.suite, id),
-        namespace: repository.metadata.namespace ?? "",
-        labels: {
-          [LABEL_MANAGED_BY]: FIELD_MANAGER,
-          [LABEL_REPOSITORY]: repository.metadata.name,
-          [LABEL_PULL_REQUEST]: String(pull.number),
-        },
-        ownerReferences: [controllerRef(repository as unknown as KubeObject)],
-      },
-      spec: {
-        suite: { name: planned.suite, revision: planned.bundle.revision, bundle: suite },
-        trigger: "PullRequest",
-        pullRequest: pull.number,
-        repository: repository.metadata.name,
-        base: { commit: baseSha, ...base },
-        head: { commit: headSha, ...head },
-      } satisfies EvalRun["spec"],
-    };
-  }
-
-  async #tell(
-    repository: Repository,
-    forge: Forge,
-    pull: PullRequest,
-    assessment: Assessment,
-    plan: EvaluationPlan,
-    runs: readonly RunState[],
-    verdict: PullRequestVerdict,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const id = `${objectKey(repository.metadata.namespace, repository.metadata.name)}#${pull.number}`;
-    const told = this.#told.get(id);
-    const context = statusContext(repository);
-    const status = { state: verdict.state, context, description: verdict.summary };
-    const statusText = canonicalJson(status);
-    const marker = `<!-- slipway:report:${repository.metadata.namespace}/${repository.metadata.name} -->`;
-    const limit = forge.maxCommentLength - 200;
-    const comment = renderReport({ repository, pull, assessment, plan, runs, verdict, limit });
-    if (!verdict.report && told?.status !== statusText) {
-      // A forge moves the base branch first and closes the pull request a moment later. Seen in between, it changes
-      // nothing any more: what was said about it stands.
-      const current = await forge.getCommitStatus(pull.headSha, context, signal);
-      if (current?.state === "success") {
-        this.#told.set(id, { headSha: pull.headSha, status: statusText, comment: undefined, silent: true });
-        return;
-      }
-    }
-    const silent =
-      !verdict.report &&
-      told?.comment === undefined &&
-      (told?.silent === true || !(await hasComment(forge, pull.number, marker, signal)));
-    const tellStatus = async () => {
-      if (told?.headSha === pull.headSha && told.status === statusText) return;
-      // After a restart nothing is remembered: what the forge has already is not written again.
-      const current = await forge.getCommitStatus(pull.headSha, context, signal);
-      if (current?.state === status.state && sameText(current.description, status.description)) return;
-      await forge.setCommitStatus(pull.headSha, status, signal);
-    };
-    const tellComment = async () => {
-      if (!silent && told?.comment !== comment)
-        await upsertStickyComment(forge, pull.number, marker, comment, signal);
-    };
-    // A final status may let the pull request be merged: what it is based on stands there by then.
-    for (const tell of verdict.state === "pending" ? [tellStatus, tellComment] : [tellComment, tellStatus])
-      await tell();
-    this.#told.set(id, {
-      headSha: pull.headSha,
-      status: statusText,
-      comment: silent ? undefined : comment,
-      silent,
-    });
-    if (verdict.state !== "pending" && told?.status !== statusText) {
-      this.#deps.recorder.record(repository as unknown as KubeObject, {
-        type: verdict.state === "success" ? "Normal" : "Warning",
-        reason: "PullRequestEvaluated",
-        note: `#${pull.number}: ${verdict.state}, ${verdict.summary}`,
-      });
-    }
-  }
-
-  /** A required check must not hang without a reason, whatever went wrong here. */
-  async #tellFailure(
-    repository: Repository,
-    forge: Forge,
-    pull: PullRequest,
-    error: unknown,
-    signal: AbortSignal,
-  ): Promise<void> {
-    // The forge and git disagree for a moment after a push: that passes before anybody reads it.
-    if (error instanceof SlipwayError && error.code === "ForgeLagging") return;
-    const id = `${objectKey(repository.metadata.namespace, repository.metadata.name)}#${pull.number}`;
-    const text = error instanceof SlipwayError ? `${error.code}: ${error.message}` : "an unforeseen error";
-    const status = {
-      state: "error",
-      context: statusContext(repository),
-      description: oneLine(text, 200),
-    } as const;
-    const statusText = canonicalJson(status);
-    const told = this.#told.get(id);
-    if (told?.headSha === pull.headSha && told.status === statusText) return;
-    try {
-      await forge.setCommitStatus(pull.headSha, status, signal);
-      this.#told.set(id, {
-        headSha: pull.headSha,
-        status: statusText,
-        comment: told?.comment,
-        silent: told?.silent ?? false,
-      });
-    } catch (err) {
-      this.#deps.log.warn({ err, pullRequest: pull.number }, "cannot tell the forge about it either");
-    }
-  }
-
   /** Runs of pull requests that are no longer open end with them. */
   async #dropClosed(repository: Repository, session: Session, signal: AbortSignal): Promise<void> {
-    await this.#deleteRuns(repository, signal, ({ metadata }) => {
+    await this.#runs.deleteWhere(repository, signal, ({ metadata }) => {
       const number = metadata.labels?.[LABEL_PULL_REQUEST];
       return number !== undefined && !session.pulls.has(Number(number));
     });
     const key = objectKey(repository.metadata.namespace, repository.metadata.name);
-    this.#forgetTold(key, (number) => !session.pulls.has(number));
+    this.#teller.forget(key, (number) => !session.pulls.has(number));
   }
 
   /** Pull requests are no longer evaluated: nothing of them stays here. */
   async #end(key: string, repository: Repository, signal: AbortSignal): Promise<void> {
     this.#forget(key);
-    await this.#deleteRuns(
+    await this.#runs.deleteWhere(
       repository,
       signal,
       ({ metadata }) => metadata.labels?.[LABEL_PULL_REQUEST] !== undefined,
@@ -470,57 +279,10 @@ export class PullRequestReconciler {
 
   #forget(key: string): void {
     this.#sessions.delete(key);
-    this.#forgetTold(key, () => true);
-  }
-
-  #forgetTold(key: string, closed: (number: number) => boolean): void {
-    const prefix = `${key}#`;
-    for (const id of this.#told.keys()) {
-      if (id.startsWith(prefix) && closed(Number(id.slice(prefix.length)))) this.#told.delete(id);
-    }
-  }
-
-  async #deleteRuns(
-    repository: Repository,
-    signal: AbortSignal,
-    obsolete: (run: KubeObject) => boolean,
-  ): Promise<void> {
-    const { name, namespace = "" } = repository.metadata;
-    for (const run of this.#deps.runs.list(namespace)) {
-      if (run.metadata.labels?.[LABEL_REPOSITORY] !== name || !obsolete(run)) continue;
-      if (run.metadata.deletionTimestamp !== undefined) continue;
-      await this.#delete(run, signal);
-    }
-  }
-
-  async #delete({ metadata }: KubeObject, signal: AbortSignal): Promise<void> {
-    const { uid, namespace = "", name } = metadata;
-    try {
-      const preconditions = uid === undefined ? {} : { preconditions: { uid } };
-      await this.#deps.client.delete(EVAL_RUN, namespace, name, { ...preconditions, signal });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    this.#teller.forget(key, () => true);
   }
 }
-
-const sameContent = (a: EvalRun["spec"], b: EvalRun["spec"]) =>
-  a.suite.bundle === b.suite.bundle && a.base?.bundle === b.base?.bundle && a.head.bundle === b.head.bundle;
 
 const sourceOf = ({ spec: { url, branch } }: Repository) => `${url} ${branch}`;
 
 const STATE = { pending: "Pending", success: "Success", failure: "Failure", error: "Error" } as const;
-
-/** Forges cut descriptions: equal as far as the shorter goes. */
-const sameText = (a: string, b: string) =>
-  a === b || (a.length >= 100 && b.startsWith(a.replace(/(…|\.\.\.)$/, "")));
-
-async function hasComment(
-  forge: Forge,
-  number: number,
-  marker: string,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const comments = await forge.listComments(number, signal);
-  return comments.some(({ body }) => body.startsWith(marker));
-}
