@@ -25,8 +25,13 @@ const layers = [
     ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store"],
   ],
   [
+    "controller/work",
+    ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store"],
+  ],
+  [
     "controller/kinds",
     [
+      "controller/work",
       "schemas",
       "controller/graph",
       "controller/kube",

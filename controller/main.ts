@@ -22,6 +22,9 @@ import { Metrics } from "./runtime/metrics.ts";
 import { openStateStore } from "./store/open.ts";
 import type { WriteHook } from "./store/write-hook.ts";
 import { webhookRoute } from "./webhooks.ts";
+import { workKey } from "./work/key.ts";
+import { workRoutes } from "./work/routes.ts";
+import { WorkTokens } from "./work/tokens.ts";
 
 /** How one controller process runs. */
 export interface ControllerConfig {
@@ -35,6 +38,8 @@ export interface ControllerConfig {
   readonly host: string;
   /** Of /healthz, /readyz, /metrics and /webhooks; 0 takes any free one. */
   readonly port: number;
+  /** This process as pods reach it; without it no work is given to pods. */
+  readonly workUrl?: string;
   readonly leaderElection: boolean;
   readonly log: Logger;
   /** Called around every write to the state store; for tests. */
@@ -55,6 +60,7 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
   const state = await openStateStore(stateDir, config.onWrite ? { onWrite: config.onWrite } : {});
   try {
     const secrets = new SecretReader({ client });
+    const tokens = new WorkTokens(await workKey(stateDir));
     const kinds = [
       promptTemplate,
       modelDeployment(secrets),
@@ -73,12 +79,24 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
         : {}),
     });
     const onEvent = joinRepositories(manager, { client, state, secrets, stateDir, log });
+    const work = workRoutes({
+      tokens,
+      blobs: state.blobs,
+      reports: state.reports,
+      uidOf: ({ kind, namespace, name }) => {
+        const type = kinds.find((each) => each.type.kind === kind)?.type;
+        return type && manager.view.get(type, namespace, name)?.metadata.uid;
+      },
+      wake: (object) => manager.enqueue(object),
+      now: Date.now,
+    });
     const server = await startHttpServer({
       host: config.host,
       port: config.port,
       readiness: () => manager.readiness(),
       metrics,
-      routes: [webhookRoute(manager.informer(REPOSITORY).store, secrets, log, onEvent)],
+      routes: [webhookRoute(manager.informer(REPOSITORY).store, secrets, log, onEvent), ...work.posts],
+      streams: work.streams,
       log,
     });
     config.onListening?.(

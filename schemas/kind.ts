@@ -7,6 +7,8 @@ export const API_VERSION = `${GROUP}/${VERSION}`;
 /** Labels, annotations and names that all parts share. */
 export const LABEL_MANAGED_BY = "app.kubernetes.io/managed-by";
 export const LABEL_REPOSITORY = "slipway.dev/repository";
+/** On pod templates: the uid of the custom resource whose work the pod does. */
+export const LABEL_OWNER_UID = "slipway.dev/owner-uid";
 export const LABEL_REVISION = "slipway.dev/revision";
 export const ANNOTATION_REQUESTED_AT = "slipway.dev/requestedAt";
 export const ANNOTATION_ALLOWED_HOSTS = "slipway.dev/allowed-hosts";

@@ -12,6 +12,7 @@ interface Options {
   stateDir: string;
   host: string;
   port: number;
+  workUrl?: string;
   leaderElect: boolean;
 }
 
@@ -25,6 +26,7 @@ export function controllerCommand(): Command {
     .option("--state-dir <dir>", "database, blobs and git mirrors", join(stateRoot(), "controller"))
     .option("--host <address>", "address of /healthz, /readyz, /metrics and /webhooks", "127.0.0.1")
     .option("--port <number>", "port of the same; 0 takes any free one", port, 8080)
+    .option("--work-url <url>", "this controller as pods reach it (default: no work is given to pods)")
     .option("--leader-elect", "take part in leader election", false)
     .action(async (options: Options) => {
       const log = createLogger();

@@ -44,6 +44,14 @@ const CONTROLLER_RULES: Rule[] = [
     verbs: ["update"],
   },
   { apiGroups: [""], resources: ["configmaps"], verbs: [...READ, "create", "patch", "delete"] },
+  { apiGroups: ["batch"], resources: ["jobs"], verbs: [...READ, "create", "patch", "delete"] },
+  { apiGroups: ["apps"], resources: ["deployments"], verbs: [...READ, "create", "patch", "delete"] },
+  {
+    apiGroups: [""],
+    resources: ["services", "persistentvolumeclaims"],
+    verbs: [...READ, "create", "patch", "delete"],
+  },
+  { apiGroups: [""], resources: ["pods"], verbs: READ },
   { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create", "patch"] },
 ];
 

@@ -1,6 +1,7 @@
 import { type KubeObject, objectKey, type ResourceType } from "../kube/resources.ts";
+import type { ReportStore, WorkReport } from "../store/store.ts";
 import { objectId } from "./children.ts";
-import type { EffectRunner } from "./effects.ts";
+import { type EffectRunner, intentObject } from "./effects.ts";
 import type { OwnWrites } from "./freshness.ts";
 import { BY_CONTROLLER, type Informers } from "./informers.ts";
 import type { EffectOutcome, Kind, ObjectRef, View } from "./kind.ts";
@@ -10,6 +11,7 @@ export interface CacheViewOptions {
   readonly writes: OwnWrites;
   readonly kinds: ReadonlyMap<string, Kind>;
   readonly effects: Pick<EffectRunner, "outcome">;
+  readonly reports: Pick<ReportStore, "latest">;
 }
 
 /** The view of the shared caches. `get` shows our own writes before the watch does. */
@@ -39,6 +41,14 @@ export class CacheView implements View {
     return uid === undefined
       ? undefined
       : this.#options.effects.outcome({ ref: object, uid }, effect, inputDigest);
+  }
+
+  report(object: ObjectRef, inputDigest: string): WorkReport | undefined {
+    const kind = this.#options.kinds.get(object.kind);
+    const uid = kind && this.get(kind.type, object.namespace, object.name)?.metadata.uid;
+    return uid === undefined
+      ? undefined
+      : this.#options.reports.latest(intentObject({ ref: object, uid }), inputDigest);
   }
 
   #store(type: ResourceType) {

@@ -32,6 +32,7 @@ class Ports {
         (object) => object.kind === type.kind && object.metadata.ownerReferences?.[0]?.uid === uid,
       ),
     effect: () => undefined,
+    report: () => undefined,
   };
 
   readonly applied: AppliedStore = {
@@ -131,6 +132,7 @@ beforeEach(() => {
   engine = new Engine({
     client: ports.client as never,
     applied: ports.applied,
+    reports: { forget: async (object) => void ports.log.push(`forget reports of ${object}`) },
     effects: ports.effects,
     view: ports.view,
     events: { record: (_object, { reason }) => events.push(reason) },
@@ -226,7 +228,10 @@ describe("objects that are not reconciled", () => {
     });
     await run(decided);
     await run(decided);
-    expect(ports.log.filter((line) => line.startsWith("forget"))).toEqual(["forget former"]);
+    expect(ports.log.filter((line) => line.startsWith("forget"))).toEqual([
+      "forget former",
+      "forget reports of Toy/a/b/former",
+    ]);
     expect(ports.records.size).toBe(0);
   });
 

@@ -4,10 +4,10 @@ import type { EventRecorder } from "../kube/events.ts";
 import { isConflict, isNotFound, KubeError } from "../kube/kube-error.ts";
 import { type KubeObject, keyOf, splitKey } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
-import type { AppliedStore } from "../store/store.ts";
+import type { AppliedStore, ReportStore } from "../store/store.ts";
 import { Children, objectId } from "./children.ts";
 import type { EchoFilter } from "./echo.ts";
-import type { EffectOwner, EffectRunner } from "./effects.ts";
+import { type EffectOwner, type EffectRunner, intentObject } from "./effects.ts";
 import type { OwnWrites } from "./freshness.ts";
 import type { EventNote, Kind, View } from "./kind.ts";
 import { stalledStatus, suspendedStatus, troubledStatus } from "./status.ts";
@@ -16,6 +16,7 @@ import { StatusWriter } from "./status-writer.ts";
 export interface EngineOptions {
   readonly client: Pick<KubeClient, "apply" | "delete" | "patch">;
   readonly applied: AppliedStore;
+  readonly reports: Pick<ReportStore, "forget">;
   readonly effects: EffectRunner;
   readonly view: View;
   readonly events: Pick<EventRecorder, "record">;
@@ -144,12 +145,13 @@ export class Engine {
   }
 
   async #cleanUp(kind: Kind, key: string): Promise<void> {
-    const { effects, applied, view, echoes, writes } = this.#options;
+    const { effects, reports, applied, view, echoes, writes } = this.#options;
     const goneKey = `${kind.type.kind}/${key}`;
     for (const object of this.#gone.get(goneKey) ?? []) {
       const { namespace = "", name, uid = "" } = object.metadata;
       const id = objectId(kind.type, namespace, name);
       await effects.forget(ownerOf(kind, object));
+      await reports.forget(intentObject(ownerOf(kind, object)));
       // The cluster's garbage collector deletes the children; what we know of them goes here.
       for (const type of kind.childTypes) {
         for (const child of view.children(type, uid)) {

@@ -1,4 +1,10 @@
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -24,6 +30,13 @@ export interface PostRoute {
   readonly handle: (request: PostRequest) => Promise<Answer>;
 }
 
+/** A route that reads and writes streams itself, and may take as long as it needs. */
+export interface StreamRoute {
+  /** The path, and every path below it. */
+  readonly prefix: string;
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+}
+
 export interface Readiness {
   readonly ready: boolean;
   /** One line for a person. */
@@ -37,6 +50,7 @@ export interface HttpServerOptions {
   readonly readiness: () => Readiness;
   readonly metrics: Metrics;
   readonly routes?: readonly PostRoute[];
+  readonly streams?: readonly StreamRoute[];
   readonly log: Logger;
 }
 
@@ -47,24 +61,33 @@ export interface HttpServer {
 }
 
 const DEFAULT_MAX_BYTES = 1 << 20;
+/** A body that is read whole has to come within this. */
+const BODY_TIMEOUT_MS = 20_000;
+/** A stream that stands still for so long has lost its other end. */
+const IDLE_TIMEOUT_MS = 120_000;
 
 /** The probes, the metrics and the webhooks' way in. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const routes = new Map(options.routes?.map((route) => [route.path, route]));
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 20_000 }, (request, response) => {
-    answer(request, routes, options)
-      .catch((err): Answer => {
-        if (err instanceof TooLarge) return { status: 413, body: "the body is too large\n" };
-        options.log.error({ err, path: pathOf(request) }, "a request failed");
-        return { status: 500, body: "internal error\n" };
-      })
-      .then(({ status, body = "", contentType = "text/plain; charset=utf-8" }) => {
-        // What was not read would be taken for the next request.
-        const headers = { "content-type": contentType, ...(request.complete ? {} : { connection: "close" }) };
-        response.writeHead(status, headers).end(body);
-      })
-      .catch((err) => options.log.error({ err }, "cannot answer a request"));
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 0 }, (request, response) => {
+    const fail = (err: unknown) => {
+      options.log.error({ err, path: pathOf(request) }, "a request failed");
+      if (response.headersSent) response.destroy();
+      else respond(request, response, { status: 500, body: "internal error\n" });
+    };
+    const stream = options.streams?.find((route) => isBelow(pathOf(request), route.prefix));
+    const answered = stream
+      ? stream.handle(request, response)
+      : answer(request, routes, options).then((found) => respond(request, response, found));
+    answered.catch((err) => {
+      if (err instanceof TooLarge)
+        respond(request, response, { status: 413, body: "the body is too large\n" });
+      else if (err instanceof TooSlow)
+        respond(request, response, { status: 408, body: "the body came too slowly\n" });
+      else fail(err);
+    });
   });
+  server.setTimeout(IDLE_TIMEOUT_MS);
   server.maxConnections = 512;
   server.maxHeadersCount = 100;
   await listen(server, options.port, options.host);
@@ -72,6 +95,18 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     port: (server.address() as AddressInfo).port,
     close: () => close(server),
   };
+}
+
+/** Sends a whole answer. */
+export function respond(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
+  const { status, body = "", contentType = "text/plain; charset=utf-8" } = answer;
+  // What was not read would be taken for the next request.
+  const headers = { "content-type": contentType, ...(request.complete ? {} : { connection: "close" }) };
+  response.writeHead(status, headers).end(body);
+}
+
+function isBelow(path: string, prefix: string): boolean {
+  return path === prefix || path.startsWith(`${prefix}/`);
 }
 
 async function answer(
@@ -103,6 +138,7 @@ async function answer(
 }
 
 class TooLarge extends Error {}
+class TooSlow extends Error {}
 
 function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -112,6 +148,10 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
     }
     const chunks: Buffer[] = [];
     let size = 0;
+    const timer = setTimeout(() => {
+      request.pause().removeAllListeners("data");
+      reject(new TooSlow());
+    }, BODY_TIMEOUT_MS);
     request.on("data", (chunk: Buffer) => {
       size += chunk.byteLength;
       if (size <= maxBytes) {
@@ -124,7 +164,10 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
     });
     request.once("end", () => resolve(Buffer.concat(chunks)));
     request.once("error", reject);
-    request.once("close", () => reject(new Error("the sender closed the connection")));
+    request.once("close", () => {
+      clearTimeout(timer);
+      reject(new Error("the sender closed the connection"));
+    });
   });
 }
 

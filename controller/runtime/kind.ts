@@ -1,6 +1,7 @@
 import type { Json } from "../graph/canonical.ts";
 import type { KubeObject, ResourceType } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
+import type { WorkReport } from "../store/store.ts";
 
 /** Names one object; what the queue holds. */
 export interface ObjectRef {
@@ -17,6 +18,8 @@ export interface View {
   children(type: ResourceType, ownerUid: string): KubeObject[];
   /** The latest attempt of an effect of this object with this input. */
   effect(object: ObjectRef, effect: string, inputDigest: string): EffectOutcome | undefined;
+  /** What a pod of this object said last of its work with this input. */
+  report(object: ObjectRef, inputDigest: string): WorkReport | undefined;
 }
 
 export interface EffectOutcome {
@@ -86,6 +89,11 @@ export interface Decision<Status> {
 export interface Kind<Observed = unknown, Status = unknown> {
   readonly type: ResourceType;
   readonly childTypes: readonly ResourceType[];
+  /**
+   * Types that are watched in full, as far as they are managed by Slipway: children whose status counts, and the
+   * pods made from them (found and woken by the label `slipway.dev/owner-uid` of their template).
+   */
+  readonly watches?: readonly ResourceType[];
   observe(object: KubeObject, view: View): Observed;
   decide(observed: Observed, now: Date): Decision<Status>;
   /** Objects of the same namespace that wake this one when they change. */

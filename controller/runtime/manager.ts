@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { FIELD_MANAGER, LABEL_MANAGED_BY } from "../../schemas/kind.ts";
+import { FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_OWNER_UID } from "../../schemas/kind.ts";
 import { SlipwayError } from "../errors.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { EventRecorder } from "../kube/events.ts";
@@ -43,6 +43,9 @@ export interface ManagerOptions {
   readonly resyncMs?: number;
 }
 
+/** The index under which a kind's store finds an object by its uid. */
+const BY_UID = "uid";
+
 /** What a plain reconciler gets when it joins. */
 export type JoinedQueue = Pick<WorkQueue, "add" | "addAfter">;
 
@@ -85,6 +88,7 @@ export class Manager {
       writes: this.#writes,
       kinds: this.#kinds,
       effects: this.effects,
+      reports: state.reports,
     });
     this.events = new EventRecorder({ client, log });
     if (leaderElection) {
@@ -94,6 +98,7 @@ export class Manager {
     this.#engine = new Engine({
       client,
       applied: state.applied,
+      reports: state.reports,
       effects: this.effects,
       view: this.view,
       events: this.events,
@@ -207,12 +212,17 @@ export class Manager {
     for (const kind of this.#kinds.values()) {
       const { store } = this.informer(kind.type);
       store.addIndex(BY_DEPENDENCY, (object) => dependencyKeys(kind, object));
+      if (kind.watches) store.addIndex(BY_UID, ({ metadata }) => (metadata.uid ? [metadata.uid] : []));
+    }
+    const labelSelector = `${LABEL_MANAGED_BY}=${FIELD_MANAGER}`;
+    for (const kind of this.#kinds.values()) {
+      for (const type of kind.watches ?? []) this.informer(type, { labelSelector });
     }
     for (const kind of this.#kinds.values()) {
       for (const type of kind.childTypes) {
         const isKind = [...this.#kinds.values()].some((each) => keyOfType(each.type) === keyOfType(type));
-        if (isKind) continue;
-        this.informer(type, { metadataOnly: true, labelSelector: `${LABEL_MANAGED_BY}=${FIELD_MANAGER}` });
+        if (isKind || this.#informers.find(type)) continue;
+        this.informer(type, { metadataOnly: true, labelSelector });
       }
     }
   }
@@ -228,14 +238,25 @@ export class Manager {
       if (!after && this.#role === "leader") this.#engine.gone(kind, object);
       if (!after || !this.#echoes.isEcho(id, resourceVersion)) this.#enqueueObject(object);
     }
-    for (const owner of ownersOf(this.#kinds.values(), before, after)) {
-      this.#controllers.get(owner.kind.type.kind)?.queue.add(owner.key);
+    for (const { kind: ownerKind, key } of ownersOf(this.#kinds.values(), before, after)) {
+      this.#controllers.get(ownerKind.type.kind)?.queue.add(key);
     }
+    const owner = (after ?? before)?.metadata.labels?.[LABEL_OWNER_UID];
+    if (owner !== undefined) this.#wakeByUid(type, owner);
     const dependency = dependencyKey(type, namespace, name);
     for (const dependent of this.#kinds.values()) {
       if (!dependent.dependencies) continue;
       const store = this.#informers.find(dependent.type)?.store;
       for (const each of store?.byIndex(BY_DEPENDENCY, dependency) ?? []) this.#enqueueObject(each);
+    }
+  }
+
+  /** A pod's controlling owner is a Job or ReplicaSet; its label names the object whose work it does. */
+  #wakeByUid(type: ResourceType, uid: string): void {
+    for (const kind of this.#kinds.values()) {
+      if (!kind.watches?.includes(type)) continue;
+      for (const each of this.#informers.find(kind.type)?.store.byIndex(BY_UID, uid) ?? [])
+        this.#enqueueObject(each);
     }
   }
 
@@ -260,17 +281,19 @@ export class Manager {
 
   /** Forgets the effects of objects that went, or were made again, while no process looked. */
   async #forgetVanished(): Promise<void> {
-    const { intents } = this.#options.state;
+    const { intents, reports } = this.#options.state;
     const alive = new Set<string>();
     for (const kind of this.#kinds.values()) {
       for (const object of this.informer(kind.type).store.list())
         alive.add(intentObject(ownerOf(kind, object)));
     }
-    for (const object of intents.objects()) {
-      const [kind = "", namespace] = object.split("/");
-      // What is outside the watched namespace cannot be judged; what is of no kind belongs to somebody else.
-      const watched = this.#options.namespace === undefined || this.#options.namespace === namespace;
-      if (this.#kinds.has(kind) && watched && !alive.has(object)) await intents.forget(object);
+    for (const store of [intents, reports]) {
+      for (const object of store.objects()) {
+        const [kind = "", namespace] = object.split("/");
+        // What is outside the watched namespace cannot be judged; what is of no kind belongs to somebody else.
+        const watched = this.#options.namespace === undefined || this.#options.namespace === namespace;
+        if (this.#kinds.has(kind) && watched && !alive.has(object)) await store.forget(object);
+      }
     }
   }
 

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SlipwayError } from "../errors.ts";
@@ -36,6 +37,42 @@ export async function openBlobStore(dir: string, hook?: WriteHook): Promise<Blob
       await rename(temporary, path);
       hook?.("blob/put", "after");
       return digest;
+    },
+    async putStream(data, maxBytes = Number.POSITIVE_INFINITY) {
+      hook?.("blob/put", "before");
+      const temporary = join(incoming, String(serial++));
+      const file = await open(temporary, "wx");
+      const hash = createHash("sha256");
+      let bytes = 0;
+      try {
+        for await (const chunk of data) {
+          bytes += chunk.byteLength;
+          if (bytes > maxBytes) {
+            throw new SlipwayError("BlobTooLarge", `the content is larger than ${maxBytes} bytes`);
+          }
+          hash.update(chunk);
+          await file.writeFile(chunk);
+        }
+        await file.sync();
+      } catch (error) {
+        await file.close();
+        await rm(temporary, { force: true });
+        throw error;
+      }
+      await file.close();
+      const digest = `sha256:${hash.digest("hex")}`;
+      const path = pathOf(dir, digest);
+      await mkdir(dirname(path), { recursive: true });
+      await rename(temporary, path);
+      hook?.("blob/put", "after");
+      return { digest, bytes };
+    },
+    async open(digest) {
+      const file = await open(pathOf(dir, digest)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== "ENOENT") throw error;
+        throw new SlipwayError("BlobNotFound", `there is no blob ${digest}`);
+      });
+      return { bytes: (await file.stat()).size, stream: file.createReadStream() };
     },
     async get(digest) {
       const path = pathOf(dir, digest);

@@ -32,6 +32,13 @@ const MIGRATIONS: readonly string[] = [
      spec_digest TEXT NOT NULL,
      fields_hash TEXT NOT NULL
    ) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE reports (
+     object TEXT NOT NULL,
+     input TEXT NOT NULL,
+     state TEXT NOT NULL,
+     body TEXT NOT NULL,
+     PRIMARY KEY (object, input)
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 /**

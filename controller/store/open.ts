@@ -5,6 +5,7 @@ import { openBlobStore } from "./blobs.ts";
 import { openDatabase } from "./database.ts";
 import { createIntentLog } from "./intents.ts";
 import { lockFolder } from "./lock.ts";
+import { createReportStore } from "./reports.ts";
 import { createResultCache } from "./results.ts";
 import type { StateStore } from "./store.ts";
 import type { WriteHook } from "./write-hook.ts";
@@ -32,6 +33,7 @@ export async function openStateStore(dir: string, options: OpenOptions = {}): Pr
       blobs,
       results: createResultCache(db, now, options.onWrite),
       applied: createAppliedStore(db, options.onWrite),
+      reports: createReportStore(db, options.onWrite),
       async close() {
         db.close();
         unlock();

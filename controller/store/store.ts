@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import type { Json } from "../graph/canonical.ts";
 
 /** One attempt at one effect: written before it starts, completed after. */
@@ -39,9 +40,44 @@ export interface IntentLog {
 /** Large content, named by its SHA-256 (`sha256:…`). */
 export interface BlobStore {
   put(data: Uint8Array | string): Promise<string>;
+  /**
+   * Stores what does not fit into memory.
+   * @throws SlipwayError BlobTooLarge beyond maxBytes; whatever the source throws. Nothing is kept then.
+   */
+  putStream(data: AsyncIterable<Uint8Array>, maxBytes?: number): Promise<{ digest: string; bytes: number }>;
   /** @throws SlipwayError BlobNotFound, BlobCorrupt */
   get(digest: string): Promise<Uint8Array>;
+  /**
+   * Opens a blob for reading in pieces. They are not checked against the digest: the reader does that.
+   * @throws SlipwayError BlobNotFound
+   */
+  open(digest: string): Promise<{ bytes: number; stream: Readable }>;
   has(digest: string): Promise<boolean>;
+}
+
+/** What a pod says of its work. */
+export interface WorkReport {
+  readonly state: "Running" | "Succeeded" | "Failed";
+  readonly progress?: Json;
+  readonly result?: Json;
+  readonly error?: { readonly code: string; readonly message: string };
+  /** Milliseconds since the epoch. */
+  readonly reportedAt: number;
+}
+
+/** The latest report of each piece of work. */
+export interface ReportStore {
+  /**
+   * Survives a killed process when it returns. Succeeded is the last word: a straggler's report after it is dropped.
+   * @param object `Kind/namespace/name/uid`
+   * @param input digest of what the work is made from
+   */
+  put(object: string, input: string, report: WorkReport): Promise<void>;
+  latest(object: string, input: string): WorkReport | undefined;
+  /** Every object that has a report. */
+  objects(): string[];
+  /** Forgets everything of an object that is gone. */
+  forget(object: string): Promise<void>;
 }
 
 /** Answers of models and verdicts of graders, kept per tenant. */
@@ -71,5 +107,6 @@ export interface StateStore {
   readonly blobs: BlobStore;
   readonly results: ResultCache;
   readonly applied: AppliedStore;
+  readonly reports: ReportStore;
   close(): Promise<void>;
 }

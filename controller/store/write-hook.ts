@@ -1,7 +1,7 @@
 /**
  * Called around each write, so that a test can kill the process exactly there.
  * Sites: `intent/begin/<Kind>.<effect>`, `intent/finish/<Kind>.<effect>`, `intent/forget/<Kind>`,
- * `result/<bucket>`, `applied/set`, `applied/delete`, `blob/put`.
+ * `result/<bucket>`, `applied/set`, `applied/delete`, `blob/put`, `report/put/<state>`, `report/forget`.
  */
 export type WriteHook = (site: string, phase: "before" | "after") => void;
 

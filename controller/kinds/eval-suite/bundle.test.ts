@@ -8,7 +8,7 @@ import type { BlobStore } from "../../store/store.ts";
 import type { BundleInput } from "./decide.ts";
 import { storeBundle } from "./index.ts";
 
-function blobStore(): BlobStore {
+function blobStore(): Pick<BlobStore, "put" | "get"> {
   const blobs = new Map<string, Uint8Array>();
   return {
     async put(data) {
@@ -21,7 +21,6 @@ function blobStore(): BlobStore {
       if (!found) throw new SlipwayError("BlobNotFound", digest);
       return found;
     },
-    has: async (digest) => blobs.has(digest),
   };
 }
 

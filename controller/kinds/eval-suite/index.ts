@@ -44,7 +44,10 @@ function observe(object: KubeObject, view: View): ObservedSuite {
 }
 
 /** Stores what a run needs, so that it can be repeated exactly: cases and policy, prompts and deployments. */
-export async function storeBundle(input: BundleInput, blobs: BlobStore): Promise<BundleOutput> {
+export async function storeBundle(
+  input: BundleInput,
+  blobs: Pick<BlobStore, "put" | "get">,
+): Promise<BundleOutput> {
   const { spec, name, revision } = input.suite;
   const files = await Promise.all(
     (spec.cases.files ?? []).map(async ({ path, digest }) => {

@@ -1,0 +1,30 @@
+import type { DatabaseSync } from "node:sqlite";
+import { canonicalJson } from "../graph/canonical.ts";
+import type { ReportStore, WorkReport } from "./store.ts";
+import { hooked, type WriteHook } from "./write-hook.ts";
+
+/** What pods report, in SQLite. */
+export function createReportStore(db: DatabaseSync, hook?: WriteHook): ReportStore {
+  const upsert = db.prepare(
+    `INSERT INTO reports (object, input, state, body) VALUES (?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET state = excluded.state, body = excluded.body
+     WHERE reports.state <> 'Succeeded'`,
+  );
+  const find = db.prepare("SELECT body FROM reports WHERE object = ? AND input = ?");
+  const objects = db.prepare("SELECT DISTINCT object FROM reports");
+  const remove = db.prepare("DELETE FROM reports WHERE object = ?");
+  return {
+    async put(object, input, report) {
+      const body = canonicalJson(report);
+      hooked(hook, `report/put/${report.state}`, () => upsert.run(object, input, report.state, body));
+    },
+    latest(object, input) {
+      const row = find.get(object, input) as { body: string } | undefined;
+      return row && (JSON.parse(row.body) as WorkReport);
+    },
+    objects: () => (objects.all() as { object: string }[]).map((row) => row.object),
+    async forget(object) {
+      hooked(hook, "report/forget", () => remove.run(object));
+    },
+  };
+}

@@ -1,0 +1,150 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { pipeline } from "node:stream/promises";
+import * as z from "zod";
+import { artifactManifest } from "../../schemas/artifact.ts";
+import { SlipwayError } from "../errors.ts";
+import type { Json } from "../graph/canonical.ts";
+import { intentObject } from "../runtime/effects.ts";
+import { type PostRoute, respond, type StreamRoute } from "../runtime/http.ts";
+import type { ObjectRef } from "../runtime/kind.ts";
+import type { BlobStore, ReportStore } from "../store/store.ts";
+import type { WorkClaims, WorkTokens } from "./tokens.ts";
+
+export interface WorkRoutesOptions {
+  readonly tokens: Pick<WorkTokens, "verify">;
+  readonly blobs: BlobStore;
+  readonly reports: Pick<ReportStore, "put">;
+  /** The uid of the object that has this name now. */
+  readonly uidOf: (object: ObjectRef) => string | undefined;
+  readonly wake: (object: ObjectRef) => void;
+  readonly now: () => number;
+  /** Largest artifact file; 64 GiB unless given. */
+  readonly maxArtifactBytes?: number;
+}
+
+const MAX_REPORT_BYTES = 256 << 10;
+const MAX_ARTIFACT_BYTES = 64 * 2 ** 30;
+/** A manifest is read whole to see what it opens. */
+const MAX_MANIFEST_BYTES = 4 << 20;
+
+const reportBody = z.strictObject({
+  state: z.enum(["Running", "Succeeded", "Failed"]),
+  progress: z.record(z.string(), z.unknown()).optional(),
+  result: z.record(z.string(), z.unknown()).optional(),
+  error: z.strictObject({ code: z.string().max(128), message: z.string().max(8192) }).optional(),
+});
+
+/**
+ * How pods read their input, store their output and say how far they are: no volume is shared with the
+ * controller, and a pod can do only what its token says.
+ */
+export function workRoutes(options: WorkRoutesOptions): { streams: StreamRoute[]; posts: PostRoute[] } {
+  const { reports, wake, now } = options;
+  return {
+    streams: [{ prefix: "/artifacts", handle: (request, response) => artifacts(request, response, options) }],
+    posts: [
+      {
+        path: "/work/report",
+        maxBytes: MAX_REPORT_BYTES,
+        handle: async ({ headers, body }) => {
+          const claims = claimsOf(headers.authorization, options);
+          if (!claims?.write) return { status: 401, body: "the token does not allow reports\n" };
+          const report = parseReport(body);
+          if (typeof report === "string") return { status: 400, body: `${report}\n` };
+          const { object, uid, input } = claims;
+          await reports.put(intentObject({ ref: object, uid }), input, { ...report, reportedAt: now() });
+          wake(object);
+          return { status: 204 };
+        },
+      },
+    ],
+  };
+}
+
+function parseReport(body: Buffer) {
+  try {
+    const { state, progress, result, error } = reportBody.parse(JSON.parse(body.toString("utf8")));
+    return {
+      state,
+      ...(progress ? { progress: progress as Json } : {}),
+      ...(result ? { result: result as Json } : {}),
+      ...(error ? { error } : {}),
+    };
+  } catch (cause) {
+    const why = cause instanceof z.ZodError ? z.prettifyError(cause) : "the body is not JSON";
+    return `not a work report: ${why}`;
+  }
+}
+
+/** The claims of the bearer, if the object that they were made for is still there. */
+function claimsOf(
+  authorization: string | undefined,
+  { tokens, uidOf }: WorkRoutesOptions,
+): WorkClaims | undefined {
+  const token = /^Bearer (\S+)$/.exec(authorization ?? "")?.[1];
+  const claims = token === undefined ? undefined : tokens.verify(token);
+  return claims && uidOf(claims.object) === claims.uid ? claims : undefined;
+}
+
+async function artifacts(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: WorkRoutesOptions,
+): Promise<void> {
+  const { blobs } = options;
+  const claims = claimsOf(request.headers.authorization, options);
+  const digest = /^\/artifacts\/(sha256:[0-9a-f]{64})$/.exec(request.url ?? "")?.[1];
+  if (!claims) return respond(request, response, { status: 401, body: "no valid token\n" });
+  if (request.method === "PUT" && request.url === "/artifacts") {
+    if (!claims.write)
+      return respond(request, response, { status: 403, body: "the token only allows reading\n" });
+    try {
+      const stored = await blobs.putStream(request, options.maxArtifactBytes ?? MAX_ARTIFACT_BYTES);
+      return respond(request, response, {
+        status: 201,
+        body: JSON.stringify(stored),
+        contentType: "application/json",
+      });
+    } catch (error) {
+      if (!(error instanceof SlipwayError)) throw error;
+      return respond(request, response, { status: 413, body: `${error.message}\n` });
+    }
+  }
+  if ((request.method !== "GET" && request.method !== "HEAD") || digest === undefined) {
+    return respond(request, response, { status: 404, body: "not found\n" });
+  }
+  // The same answer for what is not there and what may not be read: a digest must not be guessed by asking.
+  if (!(await mayRead(claims, digest, blobs)) || !(await blobs.has(digest))) {
+    return respond(request, response, { status: 404, body: "not found\n" });
+  }
+  const { bytes, stream } = await blobs.open(digest);
+  response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes });
+  if (request.method === "HEAD") {
+    stream.destroy();
+    response.end();
+    return;
+  }
+  await pipeline(stream, response);
+}
+
+async function mayRead(claims: WorkClaims, digest: string, blobs: BlobStore): Promise<boolean> {
+  if (claims.read.includes(digest)) return true;
+  for (const manifest of claims.read) {
+    if ((await filesOf(manifest, blobs)).has(digest)) return true;
+  }
+  return false;
+}
+
+/** The files that a manifest lists; none when the blob is no manifest. */
+async function filesOf(digest: string, blobs: BlobStore): Promise<ReadonlySet<string>> {
+  if (!(await blobs.has(digest))) return new Set();
+  const { bytes, stream } = await blobs.open(digest);
+  stream.destroy();
+  if (bytes > MAX_MANIFEST_BYTES) return new Set();
+  try {
+    const text = new TextDecoder().decode(await blobs.get(digest));
+    return new Set(artifactManifest.parse(JSON.parse(text)).files.map((file) => file.digest));
+  } catch {
+    return new Set();
+  }
+}
