@@ -1,10 +1,11 @@
+import { KINDS } from "../../schemas/index.ts";
 import { FIELD_MANAGER, GROUP, LABEL_MANAGED_BY } from "../../schemas/kind.ts";
 import type { KubeObject } from "../kube/resources.ts";
 
 export const SYSTEM_NAMESPACE = "slipway-system";
 export const CONTROLLER_ACCOUNT = "slipway-controller";
 
-type Rule = { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] };
+export type Rule = { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] };
 type Subject =
   | { kind: "ServiceAccount"; name: string; namespace: string }
   | { kind: "User"; name: string; apiGroup: string };
@@ -13,34 +14,25 @@ const RBAC = "rbac.authorization.k8s.io/v1";
 const labels = { [LABEL_MANAGED_BY]: FIELD_MANAGER };
 const READ = ["get", "list", "watch"];
 
+const plurals = KINDS.map(({ plural }) => plural);
+/** What tenants own: all that people write, apart from the Repository that brings it. */
+const owned = KINDS.filter(({ kind, internal }) => !internal && kind !== "Repository").map(
+  ({ plural }) => plural,
+);
+
 /** What the controller itself may do: nothing with Secrets, and no impersonation beyond the named tenants. */
-const CONTROLLER_RULES: Rule[] = [
-  {
-    apiGroups: [GROUP],
-    resources: ["repositories", "prompttemplates", "modeldeployments", "evalsuites", "evalruns"],
-    verbs: READ,
-  },
+export const CONTROLLER_RULES: readonly Rule[] = [
+  { apiGroups: [GROUP], resources: plurals, verbs: READ },
   { apiGroups: [GROUP], resources: ["evalruns"], verbs: ["create", "patch", "delete"] },
   {
     apiGroups: [GROUP],
-    resources: [
-      "repositories/status",
-      "prompttemplates/status",
-      "modeldeployments/status",
-      "evalsuites/status",
-      "evalruns/status",
-    ],
+    resources: plurals.map((plural) => `${plural}/status`),
     verbs: ["get", "patch", "update"],
   },
   // Owner references with blockOwnerDeletion need it where OwnerReferencesPermissionEnforcement is on.
   {
     apiGroups: [GROUP],
-    resources: [
-      "repositories/finalizers",
-      "prompttemplates/finalizers",
-      "modeldeployments/finalizers",
-      "evalsuites/finalizers",
-    ],
+    resources: ["repositories", ...owned].map((plural) => `${plural}/finalizers`),
     verbs: ["update"],
   },
   { apiGroups: [""], resources: ["configmaps"], verbs: [...READ, "create", "patch", "delete"] },
@@ -56,16 +48,17 @@ const CONTROLLER_RULES: Rule[] = [
 ];
 
 /** What a tenant's ServiceAccount may do in its namespace: own its kinds, and read the Secrets that they name. */
-const TENANT_RULES: Rule[] = [
-  {
-    apiGroups: [GROUP],
-    resources: ["prompttemplates", "modeldeployments", "evalsuites"],
-    verbs: ["get", "create", "patch", "update", "delete"],
-  },
+export const TENANT_RULES: readonly Rule[] = [
+  { apiGroups: [GROUP], resources: owned, verbs: ["get", "create", "patch", "update", "delete"] },
   { apiGroups: [""], resources: ["secrets"], verbs: ["get"] },
 ];
 
-function role(kind: "ClusterRole" | "Role", name: string, rules: Rule[], namespace?: string): KubeObject {
+function role(
+  kind: "ClusterRole" | "Role",
+  name: string,
+  rules: readonly Rule[],
+  namespace?: string,
+): KubeObject {
   return { apiVersion: RBAC, kind, metadata: { name, labels, ...(namespace ? { namespace } : {}) }, rules };
 }
 
@@ -93,15 +86,13 @@ export function controllerSubject(user: string | undefined): Subject {
     : { kind: "User", name: user, apiGroup: "rbac.authorization.k8s.io" };
 }
 
+/** In the controller's own namespace. */
+export const LEASE_RULES: readonly Rule[] = [
+  { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update", "patch"] },
+];
+
 /** Namespace, account and rights of the controller. */
 export function controllerObjects(subject: Subject): KubeObject[] {
-  const leases: Rule[] = [
-    {
-      apiGroups: ["coordination.k8s.io"],
-      resources: ["leases"],
-      verbs: ["get", "create", "update", "patch"],
-    },
-  ];
   return [
     { apiVersion: "v1", kind: "Namespace", metadata: { name: SYSTEM_NAMESPACE, labels } },
     {
@@ -111,7 +102,7 @@ export function controllerObjects(subject: Subject): KubeObject[] {
     },
     role("ClusterRole", "slipway-controller", CONTROLLER_RULES),
     binding("ClusterRole", "slipway-controller", subject),
-    role("Role", "slipway-leader-election", leases, SYSTEM_NAMESPACE),
+    role("Role", "slipway-leader-election", LEASE_RULES, SYSTEM_NAMESPACE),
     binding("Role", "slipway-leader-election", subject, SYSTEM_NAMESPACE),
   ];
 }
