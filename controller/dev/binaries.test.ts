@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ETCD_VERSION, GITEA_VERSION, KUBERNETES_VERSION } from "./binaries.ts";
+import { HELM_VERSION } from "./helm.ts";
 import { buildModule } from "./paths.ts";
 
 test("releases and compiled programs have the same versions", async () => {
@@ -10,6 +11,12 @@ test("releases and compiled programs have the same versions", async () => {
   expect(kubernetes).toContain(`go.etcd.io/etcd/server/v3 v${ETCD_VERSION}\n`);
   const gitea = await readFile(join(buildModule("gitea"), "go.mod"), "utf8");
   expect(gitea).toMatch(new RegExp(`code\\.gitea\\.io/gitea v${GITEA_VERSION}\\b`));
+});
+
+test("Helm's release and compiled program have the same version", async () => {
+  expect(await readFile(join(buildModule("helm"), "go.mod"), "utf8")).toContain(
+    `helm.sh/helm/v3 v${HELM_VERSION} `,
+  );
 });
 
 test("every staging module of Kubernetes is replaced by the same release", async () => {

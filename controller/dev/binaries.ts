@@ -108,7 +108,8 @@ export async function giteaBinary(options: CacheOptions): Promise<GiteaBinary> {
   return { program: join(folder, "bin", "gitea"), staticRoot: join(folder, "static") };
 }
 
-async function downloadElse(
+/** Fills `bin` with the official release, or by compiling when it cannot be had. */
+export async function downloadElse(
   bin: string,
   { report, signal }: CacheOptions,
   download: () => Promise<void>,
@@ -129,7 +130,8 @@ async function downloadElse(
   await build();
 }
 
-function goArch(): string {
+/** The platform's name in the releases of Go programs. */
+export function goArch(): string {
   return process.arch === "x64" ? "amd64" : process.arch;
 }
 
