@@ -146,6 +146,60 @@ describe("what is renamed", () => {
   });
 });
 
+describe("a suite that is renamed together with its prompt", () => {
+  const moved = (skill: number, options: SuiteOptions = {}) => ({
+    "prompt.yaml": prompt({ skill, name: "sorter" }),
+    "suite.yaml": suite({
+      name: "sorting",
+      gates: [],
+      targets: [{ name: "triage", prompt: "sorter" }],
+      ...options,
+    }),
+  });
+
+  test("is known by its cases, and judges by the base's policy", async () => {
+    const { runs, notEvaluated } = await plan({ head: moved(10) });
+    expect(notEvaluated).toEqual([]);
+    expect(runs).toMatchObject([
+      { suite: "triage", gating: true, bundle: { gates: [{ name: "right-team" }] } },
+    ]);
+    expect(content(runs[0]!.base)).toContain("Skill 76");
+    expect(content(runs[0]!.head)).toContain("Skill 10");
+  });
+
+  test("needs no run where the prompt behaves as before", async () => {
+    expect(await plan({ head: moved(76) })).toEqual({ runs: [], notEvaluated: [] });
+    expect(await plan({ head: moved(76, { cases: 3 }) })).toEqual({ runs: [], notEvaluated: [] });
+  });
+
+  test.each([
+    ["has other cases", moved(10, { cases: 3 })],
+    [
+      "is not in the pull request at all",
+      { "suite.yaml": undefined, "prompt.yaml": prompt({ skill: 10, name: "sorter" }) },
+    ],
+    ["calls its target otherwise", moved(10, { targets: [{ name: "sorter", prompt: "sorter" }] })],
+  ])("is an open question where it %s", async (_, head) => {
+    const { runs, notEvaluated } = await plan({ head });
+    expect(runs).toEqual([]);
+    expect(notEvaluated).toMatchObject([
+      { suite: "triage", gating: true, reason: "Removed", settled: false },
+    ]);
+    expect(notEvaluated[0]?.message).toContain("PromptTemplate/sorter may take its place");
+  });
+
+  test("leaves a deployment no way around either", async () => {
+    const head = {
+      "model.yaml": deployment({ name: "tiny", model: "tiny-1" }),
+      "suite.yaml": suite({
+        name: "sorting",
+        targets: [{ name: "triage", prompt: "triage", model: "tiny" }],
+      }),
+    };
+    expect((await plan({ head })).runs[0]?.head.targets[0]?.model.spec.external?.model).toBe("tiny-1");
+  });
+});
+
 describe("a ConfigMap that another prompt publishes", () => {
   const base = { ...BASE, "prompt.yaml": prompt({ skill: 76, configMap: "live" }) };
   const found = [{ suite: "ConfigMap live", gating: true, reason: "Republished" }];

@@ -11,6 +11,8 @@ import type { NotEvaluated, NotEvaluatedReason } from "./not-evaluated.ts";
 import { headPrices, withBasePrice } from "./prices.ts";
 import { republished } from "./republished.ts";
 import { changesBehaviour, missingSuites } from "./required.ts";
+import { listed } from "./standing.ts";
+import { possibleHeirs, successorSuite } from "./successor.ts";
 
 export type { NotEvaluated, NotEvaluatedReason } from "./not-evaluated.ts";
 
@@ -87,7 +89,7 @@ export function planEvaluation(
     }
     if (sides.gone.length > 0) {
       const rest = sides.pairs.length > 0 ? "; the other targets are evaluated" : "";
-      const kept = sides.settled ? "" : ", and nothing that could be evaluated takes its place in the suite";
+      const kept = sides.settled ? "" : `, and ${openQuestion(sides.heirs)}`;
       skip("Removed", `${sides.gone.join(", ")} is removed by the pull request${kept}${rest}`, {
         settled: sides.settled,
       });
@@ -166,8 +168,15 @@ interface ComparedTargets {
   readonly pairs: readonly TargetPair[];
   /** Keys that the head no longer has, and for which it names nothing else. */
   readonly gone: readonly string[];
-  /** What is gone left the head's suite as well: nothing is left to evaluate. */
+  /** What is gone left the head's suite as well, and nothing came that could be it: nothing is left to evaluate. */
   readonly settled: boolean;
+  /** What came in the pull request and could be what is gone, under another name. */
+  readonly heirs: readonly string[];
+}
+
+function openQuestion(heirs: readonly string[]): string {
+  if (heirs.length === 0) return "nothing that could be evaluated takes its place in the suite";
+  return `${listed(heirs)} may take its place: no suite says so. Name the new one in the suite's target, or remove the old one in a pull request of its own`;
 }
 
 /**
@@ -177,16 +186,16 @@ interface ComparedTargets {
 function comparedTargets(
   suite: string,
   spec: EvalSuiteSpec,
-  { base }: Assessment,
+  assessment: Assessment,
   headGraph: RevisionGraph,
 ): ComparedTargets | { missing: string } {
-  const headSuite = headGraph.nodes.get(nodeKey("EvalSuite", suite))?.object.spec as
-    | EvalSuiteSpec
-    | undefined;
+  const { base } = assessment;
+  const headSuite = successorSuite(suite, assessment);
   const names = new Set(spec.targets.map(({ name }) => name));
   const renamed = headSuite?.targets.some(({ name }) => !names.has(name)) ?? false;
   const pairs: TargetPair[] = [];
   const gone = new Set<string>();
+  const heirs = new Set<string>();
   let settled = true;
   for (const target of spec.targets) {
     const before = targetOf(target, base.graph);
@@ -198,11 +207,15 @@ function comparedTargets(
       if (!("missing" in instead)) after = instead;
     }
     if ("missing" in after) {
+      const possible = possibleHeirs(after.missing, base.graph, headGraph);
+      // The same under another name, in a suite of another name: nothing behaves differently.
+      if (possible.same && !successor) continue;
       gone.add(after.missing);
-      settled &&= !successor && !renamed;
+      for (const key of possible.keys) heirs.add(key);
+      settled &&= !successor && !renamed && possible.keys.length === 0;
     } else if (!sameTarget(before, after)) pairs.push({ base: before, head: after });
   }
-  return { pairs, gone: [...gone], settled };
+  return { pairs, gone: [...gone], settled, heirs: [...heirs] };
 }
 
 const sameTarget = (a: BundledTarget, b: BundledTarget) =>
