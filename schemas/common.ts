@@ -48,12 +48,19 @@ export const secretKeyRef = z.strictObject({
   key: z.string().min(1).max(253).default("apiKey").describe("Key in the Secret's data."),
 });
 
+const DURATION = /^([0-9]+(ms|s|m|h))+$/;
+
 /** A duration such as `30s`, `5m` or `1h30m`. */
-export const duration = z
-  .string()
-  .min(2)
-  .max(32)
-  .regex(/^([0-9]+(ms|s|m|h))+$/);
+export const duration = z.string().min(2).max(32).regex(DURATION);
+
+/** A `duration` within bounds, which are durations too. What is no duration at all is the pattern's to refuse. */
+export function durationBetween(min: string, max: string): typeof duration {
+  return withRules(duration, {
+    rule: `!self.matches('${DURATION.source}') || (duration(self) >= duration('${min}') && duration(self) <= duration('${max}'))`,
+    message: `write a duration from ${min} to ${max}`,
+    check: (text) => durationMs(text) >= durationMs(min) && durationMs(text) <= durationMs(max),
+  });
+}
 
 /** What a timer can hold: about 24 days. */
 const MAX_TIMER_MS = 2 ** 31 - 1;

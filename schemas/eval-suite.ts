@@ -3,7 +3,7 @@ import {
   anyJson,
   decimal,
   digest,
-  duration,
+  durationBetween,
   identifier,
   localRef,
   mapKeys,
@@ -136,7 +136,7 @@ export const budget = z
     maxCost: decimal
       .optional()
       .describe("Most US dollars of one run; needs pricing on every deployment used."),
-    timeout: duration.default("30m").describe("Longest time of one run."),
+    timeout: durationBetween("100ms", "24h").default("30m").describe("Longest time of one run."),
     maxRetries: z
       .int()
       .min(0)

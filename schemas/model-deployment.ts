@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { decimal, duration, secretKeyRef, statusBase, suspend, withRules } from "./common.ts";
+import { decimal, durationBetween, secretKeyRef, statusBase, suspend, withRules } from "./common.ts";
 import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
 
 export const pricing = z
@@ -29,7 +29,7 @@ export const externalEndpoint = z.strictObject({
     .optional()
     .describe("API key. The Secret's annotation slipway.dev/allowed-hosts must name the endpoint's host."),
   pricing: pricing.optional(),
-  timeout: duration.default("60s").describe("Longest wait for one answer."),
+  timeout: durationBetween("100ms", "1h").default("60s").describe("Longest wait for one answer."),
   maxConcurrency: z.int().min(1).max(1000).default(8).describe("Most calls in flight to this endpoint."),
 });
 

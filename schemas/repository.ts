@@ -2,7 +2,7 @@ import { z } from "zod";
 import {
   commitId,
   decimal,
-  duration,
+  durationBetween,
   localRef,
   mapKeys,
   objectName,
@@ -80,7 +80,9 @@ export const repositorySpec = withRules(
       .regex(/^([A-Za-z0-9_][A-Za-z0-9_.@+-]*(\/[A-Za-z0-9_][A-Za-z0-9_.@+-]*)*)?$/)
       .default("")
       .describe("Folder in the repository that holds the manifests; empty is the root."),
-    interval: duration.default("1m").describe("How often to look for new commits and pull requests."),
+    interval: durationBetween("1s", "24h")
+      .default("1m")
+      .describe("How often to look for new commits and pull requests."),
     serviceAccountName: objectName.describe(
       "ServiceAccount of this namespace as which everything is applied.",
     ),

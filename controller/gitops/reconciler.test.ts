@@ -408,8 +408,8 @@ describe("a sync", () => {
     expect(world.status).toMatchObject({ lastAppliedRevision: first, lastAttemptedRevision: world.commit });
   });
 
-  it("fetches at most once a second, whatever the interval", async () => {
-    world = new World({ interval: "0s" });
+  it("fetches once in an interval", async () => {
+    world = new World({ interval: "1s" });
     expect(await world.reconcile()).toEqual({ requeueAfterMs: 1000 });
     world.now += 999;
     await world.reconcile();

@@ -38,9 +38,6 @@ export interface RepositoryDependencies {
   readonly now: () => number;
 }
 
-/** A shorter interval is taken for this: git servers throttle whoever asks more often. */
-const MIN_INTERVAL_MS = 1000;
-
 interface Session {
   commit?: string;
   fetchedAt: number;
@@ -101,7 +98,7 @@ export class RepositoryReconciler {
       await this.#write(key, repository, undefined, SUSPENDED);
       return {};
     }
-    const interval = Math.max(MIN_INTERVAL_MS, durationMs(repository.spec.interval));
+    const interval = durationMs(repository.spec.interval);
     try {
       const { commit, snapshot } = await this.#read(key, repository, interval, signal);
       await this.#sync(key, repository, commit, snapshot, signal);

@@ -180,9 +180,10 @@ describe("CEL rules", () => {
     const { spec, field, before } = violation;
     const error = await refusal(before ? change(kind, before, spec) : create(kind, spec));
     expect(error.status).toBe(422);
-    expect(error.causes.map(({ field, message }) => ({ field, message }))).toEqual([
-      { field, message: `Invalid value: "object": ${message}` },
-    ]);
+    expect(error.causes).toHaveLength(1);
+    expect(error.causes[0]?.field).toBe(field);
+    // The server shows what a rule judges by its type alone.
+    expect(error.causes[0]?.message?.replace(/^Invalid value: "(object|string)": /, "")).toBe(message);
     // The function beside the CEL says the same; rules about a change have none.
     const parsed = (definitionOf(kind).spec as z.ZodType).safeParse(spec);
     expect(parsed.error?.issues.map((issue) => issue.message) ?? []).toEqual(before ? [] : [message]);

@@ -15,6 +15,20 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
     field: "spec",
     spec: variant("Repository", { forge: undefined }),
   },
+  "Repository spec.interval: write a duration from 1s to 24h": {
+    field: "spec.interval",
+    spec: variant("Repository", { interval: "999ms" }),
+  },
+  "ModelDeployment spec.external.timeout: write a duration from 100ms to 1h": {
+    field: "spec.external.timeout",
+    spec: variant("ModelDeployment", {
+      external: { baseURL: "https://api.example.com/v1", model: "m", timeout: "1h1ms" },
+    }),
+  },
+  "EvalSuite spec.budget.timeout: write a duration from 100ms to 24h": {
+    field: "spec.budget.timeout",
+    spec: variant("EvalSuite", { budget: { timeout: "0s" } }),
+  },
   "PromptTemplate spec: messages needs at least one with role: user": {
     field: "spec",
     spec: variant("PromptTemplate", { messages: [{ role: "system", content: "Be brief." }] }),
