@@ -2,7 +2,20 @@ import { defineConfig } from "vitest/config";
 
 const cluster = { globalSetup: ["test/devcluster/global-setup.ts"], fileParallelism: false };
 
-/** Unit tests stand beside the code and need no cluster; the others use a real API server and a real forge. */
+/** What talks to processes, files or sockets, or tries many cases, without a cluster: too slow to run at each save. */
+const component = [
+  "controller/dev/**/*.test.ts",
+  "controller/gitops/git.test.ts",
+  // Puts another kind in the place of the real ones.
+  "controller/graph/graph.test.ts",
+  "controller/gitops/manifest.fuzz.test.ts",
+  "controller/kube/{client,watch}.test.ts",
+  "controller/pr/forge/{gitea,wire}.test.ts",
+  "controller/eval/statistics/coverage.test.ts",
+  "test/contract/**/*.test.ts",
+];
+
+/** Tests stand beside the code. Unit and component tests need no cluster; the others use a real one and a real forge. */
 export default defineConfig({
   test: {
     projects: [
@@ -14,11 +27,17 @@ export default defineConfig({
             "schemas/**/*.test.ts",
             "examples/**/*.test.ts",
             "test/unit/**/*.test.ts",
-            "test/contract/**/*.test.ts",
           ],
+          exclude: component,
+          // One set of loaded modules for all files: loading them anew for each took most of the time. So unit tests
+          // mock no modules and leave no global state behind.
+          isolate: false,
+          pool: "threads",
+          maxWorkers: 2,
           testTimeout: 20_000,
         },
       },
+      { test: { name: "component", include: component, maxWorkers: 2, testTimeout: 20_000 } },
       {
         test: {
           name: "integration",

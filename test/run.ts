@@ -8,7 +8,9 @@ import { join } from "node:path";
  * wrong pattern or a broken set-up cannot pass for success.
  */
 const projects =
-  process.argv.slice(2).length > 0 ? process.argv.slice(2) : ["unit", "integration", "e2e", "crash"];
+  process.argv.slice(2).length > 0
+    ? process.argv.slice(2)
+    : ["unit", "component", "integration", "e2e", "crash"];
 const folder = mkdtempSync(join(tmpdir(), "slipway-test-"));
 let passed = 0;
 let failed = 0;

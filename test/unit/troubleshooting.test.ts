@@ -28,6 +28,8 @@ const INTERNAL = new Set([
     "ShuttingDown",
     "WatchStopped",
     "WatchMismatch",
+    // The answer 413 to a pod.
+    "BlobTooLarge",
     "UnknownEffect",
     "InvalidChild",
   ],
