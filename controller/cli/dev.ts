@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import {
   type Cluster,
@@ -10,6 +11,7 @@ import {
 } from "../dev/cluster.ts";
 import { stopCompanions } from "../dev/companions.ts";
 import { findForge, listForges, startGitea, stopForge } from "../dev/forge.ts";
+import { importImage } from "../dev/node/node.ts";
 import { createProgress, type Report, silent } from "../dev/progress.ts";
 import { SlipwayError } from "../errors.ts";
 import { devModelCommand } from "./dev-model.ts";
@@ -21,6 +23,7 @@ interface NameOption {
 interface UpOptions extends NameOption {
   readonly kubeconfig?: string;
   readonly kubeconfigOut?: string;
+  readonly node?: boolean;
   readonly provider: "auto" | "kind" | "local";
 }
 
@@ -42,6 +45,7 @@ export function devCommand(): Command {
       "--kubeconfig <file>",
       "use an existing cluster; nothing is started or deleted (SLIPWAY_KUBECONFIG)",
     )
+    .option("--node", "with a real node, so that pods run (Linux, root)")
     .option("--kubeconfig-out <file>", "also write the administrator's kubeconfig here")
     .action(up);
   dev
@@ -54,6 +58,12 @@ export function devCommand(): Command {
     .description("stop a local cluster and the forge of the same name, and remove their files")
     .addOption(nameOption())
     .action(down);
+  dev
+    .command("load-image")
+    .description("bring an image (docker save, or an OCI layout, as a tar) to the node of a local cluster")
+    .argument("<file>", "the tar file")
+    .addOption(nameOption())
+    .action(loadImage);
   const forge = dev.command("forge").description("run a local Gitea");
   forge
     .command("up")
@@ -102,6 +112,21 @@ async function down({ name }: NameOption): Promise<void> {
   print(removed.length > 0 ? removed : [`nothing runs under the name "${name}"`]);
 }
 
+async function loadImage(file: string, { name }: NameOption): Promise<void> {
+  const { cluster } = await clusterStatus(name);
+  if (!cluster?.node) {
+    throw new SlipwayError("NoNode", `no local cluster "${name}" with a node runs`, {
+      hint: "start one with: slipway dev up --node; for kind: kind load image-archive FILE",
+    });
+  }
+  const { pid } = cluster.node;
+  await withProgress((report) => {
+    report(`importing ${file}`);
+    return importImage(pid, resolve(file));
+  });
+  print([`${file} imported`]);
+}
+
 async function forgeUp({ name }: NameOption): Promise<void> {
   const forge = await withProgress((report, signal) => startGitea({ name, report, signal }));
   print([
@@ -135,6 +160,9 @@ function clusterLines(cluster: Cluster): string[] {
     `API         ${cluster.apiURL}`,
     `kubeconfig  ${cluster.kubeconfigPath}`,
     `controller  ${cluster.controllerKubeconfigPath}`,
+    ...(cluster.node
+      ? [`node        ${cluster.node.network.nodeIP}, pods reach this host as ${cluster.node.network.hostIP}`]
+      : []),
     ...(cluster.auditLogPath ? [`audit log   ${cluster.auditLogPath}`] : []),
   ];
 }

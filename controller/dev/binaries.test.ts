@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ETCD_VERSION, GITEA_VERSION, KUBERNETES_VERSION } from "./binaries.ts";
 import { HELM_VERSION } from "./helm.ts";
+import { COREDNS_VERSION } from "./node/programs.ts";
 import { buildModule } from "./paths.ts";
 
 test("releases and compiled programs have the same versions", async () => {
@@ -19,12 +20,22 @@ test("Helm's release and compiled program have the same version", async () => {
   );
 });
 
-test("every staging module of Kubernetes is replaced by the same release", async () => {
-  const kubernetes = await readFile(join(buildModule("kubernetes"), "go.mod"), "utf8");
-  const staging = `v0.${KUBERNETES_VERSION.split(".").slice(1).join(".")}`;
-  const replaced = [...kubernetes.matchAll(/^\tk8s\.io\/\S+ => k8s\.io\/\S+ (\S+)$/gm)].map(
-    (match) => match[1],
+test("CoreDNS has the version that its cache is named by", async () => {
+  expect(await readFile(join(buildModule("dns"), "go.mod"), "utf8")).toContain(
+    `github.com/coredns/coredns v${COREDNS_VERSION}\n`,
   );
-  expect(replaced.length).toBeGreaterThan(25);
-  expect(new Set(replaced)).toEqual(new Set([staging]));
 });
+
+test.each(["kubernetes", "node"])(
+  "every staging module of %s is replaced by the same release",
+  async (module) => {
+    const kubernetes = await readFile(join(buildModule(module), "go.mod"), "utf8");
+    expect(kubernetes).toContain(`k8s.io/kubernetes v${KUBERNETES_VERSION}\n`);
+    const staging = `v0.${KUBERNETES_VERSION.split(".").slice(1).join(".")}`;
+    const replaced = [...kubernetes.matchAll(/^\tk8s\.io\/\S+ => k8s\.io\/\S+ (\S+)$/gm)].map(
+      (match) => match[1],
+    );
+    expect(replaced.length).toBeGreaterThan(25);
+    expect(new Set(replaced)).toEqual(new Set([staging]));
+  },
+);

@@ -19,7 +19,7 @@ export const GITEA_VERSION = "1.25.5";
 const PROGRAMS = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"] as const;
 export type ControlPlaneProgram = (typeof PROGRAMS)[number];
 
-const KUBERNETES_VARIABLES = [
+export const KUBERNETES_VARIABLES = [
   ["gitVersion", `v${KUBERNETES_VERSION}`],
   ["gitMajor", KUBERNETES_VERSION.split(".")[0]],
   ["gitMinor", KUBERNETES_VERSION.split(".")[1]],

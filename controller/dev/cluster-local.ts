@@ -1,12 +1,27 @@
+import { execFile } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { stringify } from "yaml";
 import { controlPlaneBinaries } from "./binaries.ts";
 import { formatKubeconfig } from "./kubeconfig.ts";
+import { NODE_NAME } from "./node/config.ts";
+import { type NodeNamespace, type NodeNetwork, startInside, startNamespace } from "./node/namespace.ts";
+import { startNode } from "./node/node.ts";
+import { dnsBinary, nodeBinaries, requireSystemPrograms } from "./node/programs.ts";
 import { probe } from "./probe.ts";
-import { type Daemon, startDaemon, stopDaemons, waitReady, withFreePort } from "./process.ts";
+import {
+  type Daemon,
+  type DaemonSpec,
+  startDaemon,
+  stopDaemons,
+  waitReady,
+  withFreePort,
+} from "./process.ts";
 import type { Report } from "./progress.ts";
+
+const run = promisify(execFile);
 
 /** Users of the kubeconfigs; the controller's has no permission until someone grants it some. */
 export const ADMIN_USER = "slipway-admin";
@@ -17,10 +32,13 @@ export const FILES = {
   admin: "admin.kubeconfig",
   controller: "controller.kubeconfig",
   audit: "audit.log",
+  node: "node.json",
 } as const;
 
 export interface ControlPlaneOptions {
   readonly name: string;
+  /** Also starts a node; the API server is then in its network. */
+  readonly node?: boolean | undefined;
   readonly report: Report;
   readonly signal?: AbortSignal | undefined;
 }
@@ -37,30 +55,107 @@ const AUDIT_POLICY = {
   kind: "Policy",
   omitStages: ["RequestReceived"],
   rules: [
-    { level: "None", users: ["system:apiserver", "system:kube-controller-manager"] },
-    { level: "None", userGroups: ["system:serviceaccounts:kube-system"] },
+    {
+      level: "None",
+      users: [
+        "system:apiserver",
+        "system:kube-controller-manager",
+        "system:kube-scheduler",
+        "system:kube-proxy",
+        "slipway-dns",
+      ],
+    },
+    { level: "None", userGroups: ["system:serviceaccounts:kube-system", "system:nodes"] },
     { level: "None", nonResourceURLs: ["/healthz*", "/livez*", "/readyz*"] },
     { level: "Metadata" },
   ],
 };
 
+/** What the control plane runs in: the host with a port of its own, or a node's namespaces. */
+interface Place {
+  readonly address: string;
+  readonly port: number;
+  readonly network?: NodeNetwork;
+  readonly start: (spec: DaemonSpec) => Promise<Daemon>;
+}
+
 /**
  * Starts etcd, kube-apiserver and kube-controller-manager in an empty state folder and answers the API
- * server's URL. There is no node: pods stay Pending. One TCP port is used (etcd listens on Unix sockets
+ * server's URL. Without a node pods stay Pending. One TCP port is used (etcd listens on Unix sockets
  * in the private folder, the controller manager on nothing).
  */
 export async function startControlPlane(folder: string, options: ControlPlaneOptions): Promise<string> {
+  if (options.node) await requireSystemPrograms(options);
   const bin = await controlPlaneBinaries(options);
-  const tokens = { admin: token(), controller: token(), manager: token() };
+  const programs = options.node && { node: await nodeBinaries(options), dns: await dnsBinary(options) };
+  const tokens = Object.fromEntries(Object.keys(USERS).map((who) => [who, token()])) as Tokens;
   await writeSecrets(folder, tokens);
+  if (programs) {
+    try {
+      const namespace = await startNamespace(folder, options.name);
+      await writeFile(join(folder, FILES.node), JSON.stringify(namespace), { mode: 0o600 });
+      const { network } = namespace;
+      const start = (spec: DaemonSpec) => startInside(namespace, spec);
+      const url = await startPrograms(
+        folder,
+        bin,
+        { address: network.nodeIP, port: 6443, network, start },
+        tokens,
+        options,
+      );
+      await startNode({
+        folder,
+        namespace,
+        programs: { ...programs, kubectl: bin },
+        kubeconfigs: await nodeKubeconfigs(folder, url, tokens, options.name),
+        clientCA: join(folder, "certs", "kubelet-ca.crt"),
+        report: options.report,
+        signal: options.signal,
+      });
+      return url;
+    } catch (error) {
+      await stopDaemons(folder);
+      throw error;
+    }
+  }
   return withFreePort(async (port) => {
     try {
-      return await startPrograms(folder, bin, port, tokens, options);
+      return await startPrograms(
+        folder,
+        bin,
+        { address: "127.0.0.1", port, start: startDaemon },
+        tokens,
+        options,
+      );
     } catch (error) {
       await stopDaemons(folder);
       throw error;
     }
   });
+}
+
+/** The node of a cluster that has one. */
+export async function nodeOf(folder: string): Promise<NodeNamespace | undefined> {
+  const text = await readFile(join(folder, FILES.node), "utf8").catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as NodeNamespace);
+}
+
+async function nodeKubeconfigs(folder: string, server: string, tokens: Tokens, context: string) {
+  const ca = await readFile(join(folder, "certs", "apiserver.crt"), "utf8");
+  const write = async (who: keyof Tokens) => {
+    const path = join(folder, `${who}.kubeconfig`);
+    const user = USERS[who].name;
+    const text = formatKubeconfig({ context, server, ca, user, credentials: { token: tokens[who] } });
+    await writeFile(path, text, { mode: 0o600 });
+    return path;
+  };
+  return {
+    admin: join(folder, FILES.admin),
+    kubelet: await write("kubelet"),
+    proxy: await write("proxy"),
+    scheduler: await write("scheduler"),
+    dns: await write("dns"),
+  };
 }
 
 /** Whether the API server answers as ready, with its certificate verified. */
@@ -70,7 +165,18 @@ export async function apiReady(folder: string, url: string, bearer?: string): Pr
   return (await probe({ url: `${url}/readyz`, ca, token: bearer })) === 200;
 }
 
-type Tokens = Readonly<Record<"admin" | "controller" | "manager", string>>;
+/** Who may talk to the API server, by token. */
+const USERS = {
+  admin: { name: ADMIN_USER, group: "system:masters" },
+  controller: { name: CONTROLLER_USER },
+  manager: { name: "system:kube-controller-manager" },
+  kubelet: { name: `system:node:${NODE_NAME}`, group: "system:nodes" },
+  proxy: { name: "system:kube-proxy" },
+  scheduler: { name: "system:kube-scheduler" },
+  dns: { name: "slipway-dns" },
+} as const satisfies Record<string, { readonly name: string; readonly group?: string }>;
+
+type Tokens = Readonly<Record<keyof typeof USERS, string>>;
 
 function token(): string {
   return randomBytes(24).toString("base64url");
@@ -86,11 +192,10 @@ async function writeSecrets(folder: string, tokens: Tokens): Promise<void> {
     privateKey.export({ type: "pkcs1", format: "pem" }),
     secret,
   );
-  const users = [
-    `${tokens.admin},${ADMIN_USER},${ADMIN_USER},"system:masters"`,
-    `${tokens.controller},${CONTROLLER_USER},${CONTROLLER_USER}`,
-    `${tokens.manager},system:kube-controller-manager,system:kube-controller-manager`,
-  ];
+  const users = Object.entries<{ readonly name: string; readonly group?: string }>(USERS).map(
+    ([who, { name, group }]) =>
+      [tokens[who as keyof Tokens], name, name, ...(group ? [`"${group}"`] : [])].join(","),
+  );
   await writeFile(join(folder, "tokens.csv"), `${users.join("\n")}\n`, secret);
   await writeFile(join(folder, "audit-policy.yaml"), stringify(AUDIT_POLICY), secret);
 }
@@ -98,7 +203,7 @@ async function writeSecrets(folder: string, tokens: Tokens): Promise<void> {
 async function startPrograms(
   folder: string,
   bin: string,
-  port: number,
+  place: Place,
   tokens: Tokens,
   { name, report, signal }: ControlPlaneOptions,
 ): Promise<string> {
@@ -106,13 +211,14 @@ async function startPrograms(
   const start = async (program: string, args: string[]) => {
     signal?.throwIfAborted();
     report(`starting ${program}`);
-    daemons.push(await startDaemon({ folder, name: program, program: join(bin, program), args }));
+    daemons.push(await place.start({ folder, name: program, program: join(bin, program), args }));
   };
   const ready = { daemons, folder, timeoutMs: READY_TIMEOUT_MS, report, signal };
-  const url = `https://127.0.0.1:${port}`;
+  const url = `https://${place.address}:${place.port}`;
 
   await start("etcd", etcdArguments());
-  await start("kube-apiserver", apiServerArguments(port));
+  if (place.network) await writeKubeletClient(folder);
+  await start("kube-apiserver", apiServerArguments(place));
   await waitReady("the API server", ready, () => apiReady(folder, url, tokens.admin));
 
   // The serving certificate comes with the authority that signed it, made on this start.
@@ -151,28 +257,76 @@ function etcdArguments(): string[] {
   ];
 }
 
-function apiServerArguments(port: number): string[] {
+function apiServerArguments({ address, port, network }: Place): string[] {
   return [
     "--etcd-servers=unix://client:0",
-    "--bind-address=127.0.0.1",
-    "--advertise-address=127.0.0.1",
+    `--bind-address=${address}`,
+    `--advertise-address=${address}`,
     `--secure-port=${port}`,
     "--cert-dir=certs",
     "--token-auth-file=tokens.csv",
-    "--authorization-mode=RBAC",
     "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
     "--service-account-key-file=service-account.key",
     "--service-account-signing-key-file=service-account.key",
-    "--service-cluster-ip-range=10.0.0.0/16",
     "--allow-privileged=true",
-    // A loopback address is not valid in the Endpoints of the service "kubernetes".
-    "--endpoint-reconciler-type=none",
     "--audit-policy-file=audit-policy.yaml",
     `--audit-log-path=${FILES.audit}`,
     "--audit-log-maxsize=500",
     "--audit-log-maxbackup=1",
     "--profiling=false",
+    ...(network
+      ? [
+          "--authorization-mode=Node,RBAC",
+          "--enable-admission-plugins=NodeRestriction",
+          `--service-cluster-ip-range=${network.serviceCIDR}`,
+          "--kubelet-preferred-address-types=InternalIP",
+          "--kubelet-client-certificate=certs/kubelet-client.crt",
+          "--kubelet-client-key=certs/kubelet-client.key",
+        ]
+      : [
+          "--authorization-mode=RBAC",
+          "--service-cluster-ip-range=10.0.0.0/16",
+          // A loopback address is not valid in the Endpoints of the service "kubernetes".
+          "--endpoint-reconciler-type=none",
+        ]),
   ];
+}
+
+/** How the API server shows the kubelet who it is, for logs and exec: tokens do not work in this direction. */
+async function writeKubeletClient(folder: string): Promise<void> {
+  const at = (name: string) => join(folder, "certs", name);
+  const create = [
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+    "-days",
+    "3650",
+  ];
+  await run("openssl", [
+    ...create,
+    "-subj",
+    "/CN=slipway-kubelet-ca",
+    "-keyout",
+    at("kubelet-ca.key"),
+    "-out",
+    at("kubelet-ca.crt"),
+  ]);
+  await run("openssl", [
+    ...create,
+    ...["-CA", at("kubelet-ca.crt"), "-CAkey", at("kubelet-ca.key")],
+    ...[
+      "-subj",
+      "/O=system:masters/CN=kube-apiserver-kubelet-client",
+      "-addext",
+      "extendedKeyUsage=clientAuth",
+    ],
+    ...["-addext", "basicConstraints=critical,CA:false"],
+    ...["-keyout", at("kubelet-client.key"), "-out", at("kubelet-client.crt")],
+  ]);
 }
 
 function controllerManagerArguments(): string[] {
@@ -184,6 +338,8 @@ function controllerManagerArguments(): string[] {
     "--service-account-private-key-file=service-account.key",
     "--root-ca-file=certs/apiserver.crt",
     "--flex-volume-plugin-dir=plugins",
+    // Volumes as folders of the host; without a node nobody asks for one.
+    "--enable-hostpath-provisioner",
     // Namespaces with thousands of test objects go away in seconds instead of minutes.
     "--kube-api-qps=200",
     "--kube-api-burst=400",

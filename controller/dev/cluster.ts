@@ -9,9 +9,10 @@ import {
   requireKindNameFree,
   startKind,
 } from "./cluster-kind.ts";
-import { apiReady, FILES, startControlPlane } from "./cluster-local.ts";
+import { apiReady, FILES, nodeOf, startControlPlane } from "./cluster-local.ts";
 import { currentServer, exportKubeconfig, readKubeconfig, removeExportedKubeconfig } from "./kubeconfig.ts";
 import { isLocked } from "./lock.ts";
+import { type NodeNamespace, removeNodeTraces } from "./node/namespace.ts";
 import { probe } from "./probe.ts";
 import { recordedDaemons } from "./process.ts";
 import { isAlive, residentBytes } from "./process-table.ts";
@@ -34,6 +35,7 @@ const State = z.object({
   provider: z.enum(["local", "kind"]),
   runtime: z.enum(["docker", "podman"]).optional(),
   phase: z.enum(["starting", "ready"]),
+  node: z.boolean().optional(),
   apiURL: z.string().optional(),
   /** Copies of the kubeconfig outside the folder, to be removed with it. */
   exported: z.array(z.string()),
@@ -53,10 +55,14 @@ export interface Cluster {
   readonly controllerKubeconfigPath: string;
   /** Audit events as JSON lines (local clusters). */
   readonly auditLogPath?: string;
+  /** Of a local cluster with a node: addresses, and the number of the node's first process. */
+  readonly node?: NodeNamespace;
 }
 
 export interface StartClusterOptions extends InstanceOptions {
   readonly provider?: "auto" | "kind" | "local" | undefined;
+  /** A real node, so that pods run: kind has one anyway, a local control plane gets one. */
+  readonly node?: boolean | undefined;
   /** An existing cluster to use: nothing is started and nothing will be deleted. */
   readonly kubeconfig?: string | undefined;
   /** Where to copy the administrator's kubeconfig. */
@@ -76,14 +82,19 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     const running = await runningState(folder);
     if (running) {
       report(`the cluster "${name}" runs already`);
+      if (options.node && running.provider === "local" && !(await nodeOf(folder))) {
+        throw new SlipwayError("NoNode", `the cluster "${name}" runs without a node`, {
+          hint: `stop it first: slipway dev down --name ${name}`,
+        });
+      }
       await exportTo(folder, running, kubeconfigOut);
-      return describe(folder, running);
+      return await describe(folder, running);
     }
     await discard(folder, report);
     try {
       const state = await startNew(folder, options);
       await exportTo(folder, state, kubeconfigOut);
-      return describe(folder, state);
+      return await describe(folder, state);
     } catch (error) {
       report("removing what was started");
       await discard(folder, report);
@@ -136,7 +147,7 @@ export async function clusterStatus(name: string, stateDir?: string): Promise<Cl
   }
   const about = state && {
     createdAt: state.createdAt,
-    ...(state.phase === "ready" && { cluster: describe(folder, state) }),
+    ...(state.phase === "ready" && { cluster: await describe(folder, state) }),
   };
   const phase = async (): Promise<ClusterStatus["phase"]> => {
     if (await runningState(folder)) return "running";
@@ -183,9 +194,10 @@ async function startNew(folder: string, options: StartClusterOptions): Promise<S
       await mkdir(folder, { mode: 0o700 });
     }
   }
-  await writeState(folder, { ...begin, provider: "local" } satisfies State);
-  const apiURL = await startControlPlane(folder, { name, report, signal });
-  return finish(folder, { ...begin, provider: "local", apiURL });
+  const node = options.node === true;
+  await writeState(folder, { ...begin, provider: "local", node } satisfies State);
+  const apiURL = await startControlPlane(folder, { name, node: options.node, report, signal });
+  return finish(folder, { ...begin, provider: "local", node, apiURL });
 }
 
 /** The container runtime to run kind with, or undefined when kind is not possible and not demanded. */
@@ -240,12 +252,15 @@ async function discard(folder: string, report: Report): Promise<boolean> {
   if (existed) report("removing the cluster's processes and files");
   if (state?.provider === "kind") await deleteKind(state.name, state.runtime ?? "docker", folder);
   for (const path of state?.exported ?? []) await removeExportedKubeconfig(path, state?.name ?? "");
+  const node = await nodeOf(folder);
   // Even without the folder: somebody may have removed it under running processes.
   await removeInstance(folder);
+  if (state?.node) await removeNodeTraces(state.name, node?.pid);
   return existed;
 }
 
-function describe(folder: string, state: State): Cluster {
+async function describe(folder: string, state: State): Promise<Cluster> {
+  const node = state.node ? await nodeOf(folder) : undefined;
   return {
     name: state.name,
     provider: state.provider,
@@ -253,6 +268,7 @@ function describe(folder: string, state: State): Cluster {
     kubeconfigPath: join(folder, FILES.admin),
     controllerKubeconfigPath: join(folder, FILES.controller),
     ...(state.provider === "local" && { auditLogPath: join(folder, FILES.audit) }),
+    ...(node && { node }),
   };
 }
 

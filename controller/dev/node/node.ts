@@ -1,0 +1,196 @@
+import { execFile } from "node:child_process";
+import { copyFile, mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { stringify } from "yaml";
+import { SlipwayError } from "../../errors.ts";
+import type { Daemon } from "../process.ts";
+import type { Report } from "../progress.ts";
+import {
+  cniConfig,
+  containerdConfig,
+  corefile,
+  kubeletConfig,
+  NODE_NAME,
+  PAUSE_IMAGE,
+  proxyConfig,
+} from "./config.ts";
+import { writeImage, writeLayer } from "./image-tar.ts";
+import { type NodeNamespace, runInside, startInside, VOLUMES } from "./namespace.ts";
+import { CNI_BIN } from "./programs.ts";
+
+const run = promisify(execFile);
+
+export interface StartNodeOptions {
+  readonly folder: string;
+  readonly namespace: NodeNamespace;
+  /** Folders of kubelet and the rest, and of kubectl; the program CoreDNS. */
+  readonly programs: { readonly node: string; readonly kubectl: string; readonly dns: string };
+  /** Kubeconfigs by user. */
+  readonly kubeconfigs: Readonly<Record<"admin" | "kubelet" | "proxy" | "scheduler" | "dns", string>>;
+  readonly clientCA: string;
+  readonly report: Report;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const READY_TIMEOUT_MS = 60_000;
+
+/** What the cluster needs before pods run: who CoreDNS is, and volumes on the host's disk. */
+const OBJECTS = [
+  {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "ClusterRole",
+    metadata: { name: "slipway-dns" },
+    rules: [
+      {
+        apiGroups: [""],
+        resources: ["services", "namespaces", "pods", "endpoints"],
+        verbs: ["list", "watch"],
+      },
+      { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list", "watch"] },
+    ],
+  },
+  {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "ClusterRoleBinding",
+    metadata: { name: "slipway-dns" },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "slipway-dns" },
+    subjects: [{ kind: "User", name: "slipway-dns", apiGroup: "rbac.authorization.k8s.io" }],
+  },
+  {
+    apiVersion: "storage.k8s.io/v1",
+    kind: "StorageClass",
+    metadata: { name: "local", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
+    provisioner: "kubernetes.io/host-path",
+    reclaimPolicy: "Delete",
+  },
+];
+
+/** Starts the container runtime, the kubelet, the service proxy, the scheduler and DNS, and waits for the node. */
+export async function startNode(options: StartNodeOptions): Promise<Daemon[]> {
+  const { folder, namespace, programs, kubeconfigs, clientCA, report, signal } = options;
+  const { network, pid } = namespace;
+  const daemons: Daemon[] = [];
+  const start = async (name: string, program: string, args: string[], env: Record<string, string> = {}) => {
+    signal?.throwIfAborted();
+    report(`starting ${name}`);
+    const path = process.env.PATH ?? "";
+    daemons.push(
+      await startInside(namespace, {
+        folder,
+        name,
+        program,
+        args,
+        env: { ...env, PATH: `${path}:/usr/sbin` },
+      }),
+    );
+  };
+  const file = async (name: string, text: string) => {
+    const path = join(folder, name);
+    await writeFile(path, text, { mode: 0o600 });
+    return path;
+  };
+  await mkdir(join(folder, "cni"), { recursive: true });
+  await mkdir(join(folder, "volumes"), { recursive: true });
+  await file("cni/10-pods.conflist", cniConfig(network));
+  // The controller manager makes volumes in this folder alone.
+  await runInside(pid, "sh", ["-c", `mkdir -p ${VOLUMES} && mount --bind '${folder}/volumes' ${VOLUMES}`]);
+
+  await start("containerd", "/usr/bin/containerd", [
+    "--config",
+    await file("containerd.toml", containerdConfig(folder, CNI_BIN)),
+  ]);
+  await until("containerd", options, () => containerCommand(pid, ["version"]));
+  await importImage(pid, await pauseImage(folder));
+
+  const kubelet = await file("kubelet.yaml", kubeletConfig(network, clientCA));
+  await start("kube-scheduler", join(programs.node, "kube-scheduler"), [
+    `--kubeconfig=${kubeconfigs.scheduler}`,
+    "--secure-port=0",
+    "--leader-elect=false",
+  ]);
+  await start("kubelet", join(programs.node, "kubelet"), [
+    `--config=${kubelet}`,
+    `--kubeconfig=${kubeconfigs.kubelet}`,
+    `--hostname-override=${NODE_NAME}`,
+    `--node-ip=${network.nodeIP}`,
+    `--root-dir=${folder}/kubelet`,
+    `--cert-dir=${folder}/certs/kubelet`,
+  ]);
+  const proxy = await file("kube-proxy.yaml", proxyConfig(network, kubeconfigs.proxy));
+  await start("kube-proxy", join(programs.node, "kube-proxy"), [`--config=${proxy}`]);
+  await start("coredns", programs.dns, ["-conf", await file("Corefile", corefile(network, kubeconfigs.dns))]);
+
+  const objects = await file("node-objects.yaml", OBJECTS.map((object) => stringify(object)).join("---\n"));
+  const kubectl = (...args: string[]) =>
+    run(join(programs.kubectl, "kubectl"), [`--kubeconfig=${kubeconfigs.admin}`, ...args]);
+  await kubectl("apply", "-f", objects);
+  await until("the node", options, async () => {
+    const { stdout } = await kubectl(
+      "get",
+      "node",
+      NODE_NAME,
+      "-o",
+      'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
+    );
+    if (stdout !== "True") throw new Error(`the node's condition Ready is ${stdout || "unknown"}`);
+  });
+  return daemons;
+}
+
+/** Brings an image (`docker save` or OCI layout, as a tar) to a node's container runtime. */
+export async function importImage(pid: number, file: string): Promise<void> {
+  await containerCommand(pid, ["images", "import", "--all-platforms", file]);
+}
+
+async function containerCommand(pid: number, args: readonly string[]): Promise<void> {
+  await runInside(pid, "ctr", ["--namespace=k8s.io", ...args]).catch((cause: unknown) => {
+    throw new SlipwayError(
+      "ContainerRuntime",
+      `ctr ${args.join(" ")} failed: ${String((cause as Error).message).slice(-2000)}`,
+      { cause },
+    );
+  });
+}
+
+/** Its only process holds a pod's namespaces open and reaps orphans. */
+async function pauseImage(folder: string): Promise<string> {
+  const root = join(folder, "pause");
+  await mkdir(join(root, "bin"), { recursive: true });
+  await copyFile("/bin/busybox", join(root, "bin", "busybox"));
+  await symlink("busybox", join(root, "bin", "sh")).catch(() => undefined);
+  const layer = join(folder, "pause-layer.tar");
+  await writeLayer(layer, root);
+  const image = join(folder, "pause.tar");
+  const script = "trap 'exit 0' TERM INT; while :; do /bin/busybox sleep 3600 & wait $!; done";
+  await writeImage(image, { name: PAUSE_IMAGE, layers: [layer], entrypoint: ["/bin/sh", "-c", script] });
+  await rm(root, { recursive: true });
+  await rm(layer);
+  return image;
+}
+
+async function until(
+  what: string,
+  { report, signal }: StartNodeOptions,
+  check: () => Promise<void>,
+): Promise<void> {
+  const started = Date.now();
+  for (;;) {
+    signal?.throwIfAborted();
+    try {
+      await check();
+      return;
+    } catch (cause) {
+      const elapsed = Date.now() - started;
+      if (elapsed > READY_TIMEOUT_MS) {
+        throw new SlipwayError("NotReady", `${what} is not ready after ${Math.round(elapsed / 1000)} s`, {
+          cause,
+          hint: "see the folder logs of the cluster",
+        });
+      }
+      report(`waiting for ${what}: ${Math.round(elapsed / 1000)} s`);
+      await sleep(200, undefined, { signal });
+    }
+  }
+}
