@@ -1,0 +1,24 @@
+#!/bin/sh
+# Makes a Python environment for the trainer from the lock files; images and tests use the same script.
+#
+#   install.sh torch|torch-cuda|tensorflow|mlflow FOLDER [dev]
+#
+# Needs Python 3.11 or later ($PYTHON, else python3); torch without CUDA also needs cc and readelf (see cpu_only.py).
+set -eu
+set_name=$1
+folder=$2
+here=$(cd "$(dirname "$0")" && pwd)
+"${PYTHON:-python3}" -m venv "$folder"
+pip() { "$folder/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes --only-binary :all: "$@"; }
+pip -r "$here/requirements/$set_name.txt"
+if [ "${3:-}" = dev ]; then
+  pip -r "$here/requirements/dev.txt"
+fi
+if [ "$set_name" = torch ] && [ "$(uname -m)" = x86_64 ]; then
+  "$folder/bin/python" "$here/cpu_only.py"
+fi
+if [ "$set_name" != mlflow ]; then
+  # The package itself is found by path: it has no build step.
+  site=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  echo "$here" > "$site/slipway_trainer.pth"
+fi

@@ -1,0 +1,39 @@
+"""What a framework's trainer gets and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from .progress import Progress
+from .rows import Rows
+from .spec import Spec
+
+
+@dataclass(frozen=True)
+class Task:
+    spec: Spec
+    #: Hugging Face layout, safetensors.
+    base: Path
+    #: The base's name for adapter_config.json.
+    base_name: str
+    train: Rows
+    validation: Rows | None
+    #: Where the trained files go.
+    output: Path
+    #: Checkpoints go here, one folder each.
+    checkpoints: Path
+    #: A checkpoint to go on from.
+    resume: Path | None
+    progress: Progress
+    #: Whether to stop at the next step.
+    stopping: Callable[[], bool]
+    #: Told after a checkpoint was written.
+    saved: Callable[[Path, int], None]
+
+
+class Backend(Protocol):
+    def __call__(self, task: Task) -> dict[str, float]:
+        """Trains, writes the output, and answers metrics."""
