@@ -47,11 +47,16 @@ export interface Forge {
   stop(): Promise<void>;
 }
 
+export interface StartGiteaOptions extends InstanceOptions {
+  /** Where it listens: the loopback interface unless given; a local node's host address for pods. */
+  readonly address?: string | undefined;
+}
+
 /**
  * The Gitea of this name, started unless it runs: SQLite, on a loopback port, registration and SSH off,
  * webhooks to the loopback interface allowed. What a crashed start has left is removed first.
  */
-export async function startGitea(options: InstanceOptions): Promise<Forge> {
+export async function startGitea(options: StartGiteaOptions): Promise<Forge> {
   return withInstance("forges", options, async (folder) => {
     const running = await runningState(folder);
     if (running) {
@@ -110,8 +115,8 @@ async function isReady(url: string): Promise<boolean> {
   return (await probe({ url: `${url}/api/healthz` })) === 200;
 }
 
-async function startNew(folder: string, options: InstanceOptions): Promise<State> {
-  const { report, signal } = options;
+async function startNew(folder: string, options: StartGiteaOptions): Promise<State> {
+  const { report, signal, address = "127.0.0.1" } = options;
   await run("git", ["--version"]).catch((cause: unknown) => {
     throw new SlipwayError("GitMissing", "Gitea needs git, which is not installed", {
       cause,
@@ -121,8 +126,8 @@ async function startNew(folder: string, options: InstanceOptions): Promise<State
   const gitea = await giteaBinary(options);
   await mkdir(folder, { mode: 0o700 });
   return withFreePort(async (port) => {
-    const url = `http://127.0.0.1:${port}`;
-    await writeFile(join(folder, "app.ini"), appIni(folder, gitea, port), { mode: 0o600 });
+    const url = `http://${address}:${port}`;
+    await writeFile(join(folder, "app.ini"), appIni(folder, gitea, address, port), { mode: 0o600 });
     try {
       report("starting Gitea");
       const common = ["--config", join(folder, "app.ini"), "--work-path", folder];
@@ -175,7 +180,7 @@ async function createAdmin(
   return { adminUser: ADMIN_USER, adminPassword, adminToken };
 }
 
-function appIni(folder: string, gitea: GiteaBinary, port: number): string {
+function appIni(folder: string, gitea: GiteaBinary, address: string, port: number): string {
   const secret = () => randomBytes(32).toString("base64url");
   return `APP_NAME = Slipway test forge
 RUN_MODE = prod
@@ -184,9 +189,9 @@ ${process.getuid?.() === 0 ? "I_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true" : ""}
 
 [server]
 PROTOCOL = http
-HTTP_ADDR = 127.0.0.1
+HTTP_ADDR = ${address}
 HTTP_PORT = ${port}
-ROOT_URL = http://127.0.0.1:${port}/
+ROOT_URL = http://${address}:${port}/
 STATIC_ROOT_PATH = ${gitea.staticRoot}
 APP_DATA_PATH = ${join(folder, "data")}
 DISABLE_SSH = true
@@ -217,7 +222,7 @@ ENABLED = false
 DISABLE_REGISTRATION = true
 
 [webhook]
-ALLOWED_HOST_LIST = loopback
+ALLOWED_HOST_LIST = loopback, private
 DELIVER_TIMEOUT = 5
 
 [queue]

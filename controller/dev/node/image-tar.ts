@@ -5,7 +5,6 @@ import { mkdir, mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
-import { canonicalJson } from "../../graph/canonical.ts";
 
 const run = promisify(execFile);
 
@@ -29,7 +28,7 @@ export async function writeImage(file: string, spec: ImageSpec): Promise<void> {
   const folder = await mkdtemp(join(dirname(file), ".image-"));
   try {
     const digests = await Promise.all(spec.layers.map(sha256OfFile));
-    const config = canonicalJson({
+    const config = JSON.stringify({
       architecture: process.arch === "x64" ? "amd64" : process.arch,
       os: "linux",
       created: "1970-01-01T00:00:00Z",
@@ -45,7 +44,7 @@ export async function writeImage(file: string, spec: ImageSpec): Promise<void> {
     await writeFile(join(folder, configName), config);
     const layers = digests.map((digest) => `${digest}.tar`);
     const manifest = [{ Config: configName, RepoTags: [spec.name], Layers: layers }];
-    await writeFile(join(folder, "manifest.json"), canonicalJson(manifest));
+    await writeFile(join(folder, "manifest.json"), JSON.stringify(manifest));
     // Links, so that gigabytes are not copied before they are copied.
     for (const [i, layer] of spec.layers.entries()) await run("ln", ["-sf", layer, join(folder, layers[i]!)]);
     const draft = `${file}.draft`;

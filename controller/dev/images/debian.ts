@@ -1,0 +1,74 @@
+import { execFile } from "node:child_process";
+import { access, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { SlipwayError } from "../../errors.ts";
+import { type CacheOptions, cached, digestFiles } from "../cache.ts";
+
+const run = promisify(execFile);
+
+export const DEBIAN = "bookworm";
+
+/**
+ * A Debian root as an image's lowest layer, made from Debian's packages without a registry or a container engine.
+ * @param packages file with one package a line, shared with the Dockerfile
+ * @returns the layer, a tar
+ */
+export async function debianLayer(packages: string, options: CacheOptions): Promise<string> {
+  await requireMmdebstrap(options);
+  const inputs = await digestFiles([packages], DEBIAN, ...FLAGS);
+  const names = (await readFile(packages, "utf8")).split("\n").filter((line) => line.trim() !== "");
+  const folder = await cached({ name: "debian", version: DEBIAN, inputs }, options, async (draft) => {
+    options.report(`making a Debian root with ${names.length} packages`);
+    const args = [...FLAGS, `--include=${names.join(",")}`, DEBIAN, join(draft, "layer.tar")];
+    await run("mmdebstrap", args, {
+      maxBuffer: 64 << 20,
+      env: { ...process.env, SOURCE_DATE_EPOCH: "0" },
+      ...(options.signal ? { signal: options.signal } : {}),
+    }).catch((cause: Error) => {
+      throw new SlipwayError(
+        "ImageFailed",
+        `the Debian root could not be made: ${cause.message.slice(-2000)}`,
+        { cause },
+      );
+    });
+  });
+  return join(folder, "layer.tar");
+}
+
+const FLAGS = [
+  "--variant=minbase",
+  '--aptopt=APT::Install-Recommends "false"',
+  "--dpkgopt=path-exclude=/usr/share/doc/*",
+  "--dpkgopt=path-exclude=/usr/share/man/*",
+  "--dpkgopt=path-exclude=/usr/share/locale/*",
+];
+
+async function requireMmdebstrap({ report }: CacheOptions): Promise<void> {
+  if (await exists("/usr/bin/mmdebstrap")) return;
+  report("installing mmdebstrap");
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  await run("apt-get", ["update", "-qq"], { env })
+    .then(() =>
+      run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "mmdebstrap"], {
+        env,
+        maxBuffer: 16 << 20,
+      }),
+    )
+    .catch((cause: unknown) => {
+      throw new SlipwayError(
+        "ImageFailed",
+        "mmdebstrap is needed to make images, and could not be installed",
+        {
+          cause,
+          hint: "install it by hand: apt-get install mmdebstrap; or build images/*/Dockerfile with Docker",
+        },
+      );
+    });
+}
+
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
