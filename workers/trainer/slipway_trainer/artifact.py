@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .controller import Controller, canonical_json, sha256_file
+from .controller import Controller, Refused, canonical_json, sha256_file
 from .errors import TrainError
 
 _PATH = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.@+-]*(/[A-Za-z0-9_][A-Za-z0-9_.@+-]*)*$")
@@ -54,10 +54,22 @@ def publish(
     return digest, manifest
 
 
-def fetch(controller: Controller, digest: str, folder: Path, only: set[str] | None = None) -> dict[str, Any]:
-    """The artifact's files (or those named), each checked; the manifest."""
-    manifest = parse_manifest(controller.read(digest), digest)
-    for file in manifest["files"]:
-        if only is None or file["path"] in only:
-            controller.download(file["digest"], folder / file["path"])
+def fetch(
+    controller: Controller,
+    digest: str,
+    folder: Path,
+    only: set[str] | None = None,
+    *,
+    missing: str = "BadDataset",
+) -> dict[str, Any]:
+    """The artifact's files (or those named), each checked; the manifest. `missing` is the error's code when it is gone."""
+    try:
+        manifest = parse_manifest(controller.read(digest), digest)
+        for file in manifest["files"]:
+            if only is None or file["path"] in only:
+                controller.download(file["digest"], folder / file["path"])
+    except Refused as refusal:
+        if refusal.status != 404:
+            raise
+        raise TrainError(missing, f"the artifact {digest} is gone, or this job's token may not read it") from None
     return manifest

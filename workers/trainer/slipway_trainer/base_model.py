@@ -56,7 +56,7 @@ def _artifact(base: BaseModel, controller: Controller | None, scratch: Path) -> 
     if controller is None:
         raise TrainError("BadSpec", f"baseModel.source {base.source} needs a controller to read from (SLIPWAY_URL)")
     folder = scratch / "base"
-    fetch(controller, digest, folder)
+    fetch(controller, digest, folder, missing="UnknownBaseModel")
     _digest(folder, base.file)
     return LocalBase(folder, base.file, digest, base.source)
 

@@ -131,7 +131,7 @@ class Controller:
             try:
                 with self._open("GET", "/work/report") as answer:
                     value = json.loads(answer.read() or b"null")
-            except _Refused as refusal:
+            except Refused as refusal:
                 if refusal.status in (404, 405):
                     return None
                 raise
@@ -152,7 +152,7 @@ class Controller:
             text = error.read(500).decode("utf-8", "replace").strip()
             if error.code >= 500 or error.code == 429:
                 raise OSError(f"HTTP {error.code}: {text}") from None
-            raise _Refused(error.code, f"{method} {path} was refused with HTTP {error.code}: {text}") from None
+            raise Refused(error.code, f"{method} {path} was refused with HTTP {error.code}: {text}") from None
 
     def _retry(self, what: str, once: Callable[[], T]) -> T:
         last: Exception | None = None
@@ -166,7 +166,9 @@ class Controller:
         raise TrainError("ControllerUnreachable", f"{what} failed {len(self._waits) + 1} times, at last with: {last}")
 
 
-class _Refused(TrainError):
+class Refused(TrainError):
+    """An answer that asking again will not change."""
+
     def __init__(self, status: int, message: str) -> None:
         super().__init__("ControllerUnreachable", message)
         self.status = status
