@@ -24,6 +24,7 @@ const layers = [
     "controller/eval",
     ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store"],
   ],
+  ["controller/data", ["schemas", "controller/graph"]],
   [
     "controller/work",
     ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store"],
@@ -32,6 +33,7 @@ const layers = [
     "controller/kinds",
     [
       "controller/work",
+      "controller/data",
       "schemas",
       "controller/graph",
       "controller/kube",

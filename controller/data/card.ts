@@ -1,0 +1,55 @@
+import type { DatasetSpec } from "../../schemas/dataset.ts";
+import type { Prepared } from "./prepare.ts";
+
+const BAR = 30;
+
+/** A dataset card as the Hugging Face Hub reads it: YAML at its head, then what was done and what came of it. */
+export function datasetCard(
+  name: string,
+  spec: DatasetSpec,
+  { read, steps, splits, piiRows, words, lengths }: Prepared,
+): string {
+  const rows = splits.reduce((sum, split) => sum + split.rows.length, 0);
+  const most = Math.max(1, ...lengths.map((each) => each.rows));
+  const head = [
+    "---",
+    `pretty_name: ${JSON.stringify(name)}`,
+    ...(spec.license === undefined ? [] : [`license: ${JSON.stringify(spec.license.toLowerCase())}`]),
+    "configs:",
+    "- config_name: default",
+    "  data_files:",
+    ...splits.flatMap((split) => [`  - split: ${split.name}`, `    path: ${split.name}.jsonl`]),
+    "---",
+  ];
+  const table = [
+    "| step | rows in | dropped | changed |",
+    "|---|---:|---:|---:|",
+    ...steps.map((step) => `| ${step.name} | ${step.rows} | ${step.dropped} | ${step.changed} |`),
+  ];
+  return [
+    ...head,
+    "",
+    `# ${name}`,
+    "",
+    ...(spec.description === undefined ? [] : [spec.description, ""]),
+    `${rows} rows of ${read} read; format ${spec.format}; ${words} words; ${piiRows} rows with personal data or keys.`,
+    "",
+    "## Splits",
+    "",
+    ...splits.map((split) => `- ${split.name}: ${split.rows.length} rows`),
+    "",
+    "## Steps",
+    "",
+    ...(steps.length > 0 ? table : ["None: the rows are as they were read."]),
+    "",
+    "## Words per row",
+    "",
+    "```",
+    ...lengths.map((each) => {
+      const bar = "#".repeat(Math.max(1, Math.round((each.rows / most) * BAR)));
+      return `up to ${String(each.upTo).padStart(6)}  ${bar.padEnd(BAR)} ${each.rows}`;
+    }),
+    "```",
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,97 @@
+import type { PiiKind } from "../../schemas/dataset-steps.ts";
+
+export interface PiiFinding {
+  readonly kind: PiiKind;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What a kind looks like, and what tells it from what only looks so. */
+const PATTERNS: Readonly<
+  Record<PiiKind, { readonly pattern: RegExp; readonly holds?: (text: string) => boolean }>
+> = {
+  // Keys before the rest: parts of them look like phone numbers.
+  key: {
+    pattern:
+      /\b(?:sk-[A-Za-z0-9_-]{20,}|ghp_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|hf_[A-Za-z0-9]{30,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})/g,
+  },
+  email: { pattern: /[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b/g },
+  iban: { pattern: /\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{2,4}){3,8}\b/g, holds: isIban },
+  card: { pattern: /\b(?:[0-9][ -]?){12,18}[0-9]\b/g, holds: isCard },
+  ip: { pattern: /\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b/g, holds: isIp },
+  phone: {
+    pattern:
+      /(?<![\w.+-])(?:\+[0-9]{1,3}[ .-]?)?(?:\([0-9]{1,5}\)[ .-]?)?[0-9]{2,5}(?:[ .-][0-9]{2,5}){1,4}(?![\w-])/g,
+    holds: isPhone,
+  },
+};
+
+/** Personal data and keys in a text, in order, without overlaps. */
+export function findPii(text: string, kinds: readonly PiiKind[]): PiiFinding[] {
+  const found: PiiFinding[] = [];
+  for (const [kind, { pattern, holds }] of Object.entries(PATTERNS) as [
+    PiiKind,
+    (typeof PATTERNS)[PiiKind],
+  ][]) {
+    for (const match of text.matchAll(pattern)) {
+      const start = match.index;
+      const end = start + match[0].length;
+      if (holds && !holds(match[0])) continue;
+      if (found.some((other) => start < other.end && other.start < end)) continue;
+      found.push({ kind, start, end });
+    }
+  }
+  return found.filter(({ kind }) => kinds.includes(kind)).sort((a, b) => a.start - b.start);
+}
+
+/** The text with each finding replaced by its kind: `[EMAIL]`. */
+export function redact(text: string, findings: readonly PiiFinding[]): string {
+  let result = "";
+  let at = 0;
+  for (const { kind, start, end } of findings) {
+    result += `${text.slice(at, start)}[${kind.toUpperCase()}]`;
+    at = end;
+  }
+  return result + text.slice(at);
+}
+
+/** ISO 7064 mod 97-10, as ISO 13616 demands. */
+function isIban(text: string): boolean {
+  const compact = text.replaceAll(" ", "");
+  if (compact.length < 15 || compact.length > 34) return false;
+  const digits = (compact.slice(4) + compact.slice(0, 4)).replace(/[A-Z]/g, (letter) =>
+    String(letter.charCodeAt(0) - 55),
+  );
+  let remainder = 0;
+  for (const digit of digits) remainder = (remainder * 10 + Number(digit)) % 97;
+  return remainder === 1;
+}
+
+/** Luhn's check digit (ISO/IEC 7812-1). */
+function isCard(text: string): boolean {
+  const digits = text.replace(/[ -]/g, "");
+  if (digits.length < 13 || digits.length > 19 || /^0+$/.test(digits)) return false;
+  let sum = 0;
+  for (let i = 0; i < digits.length; i++) {
+    const digit = Number(digits[digits.length - 1 - i]);
+    const doubled = i % 2 === 1 ? digit * 2 : digit;
+    sum += doubled > 9 ? doubled - 9 : doubled;
+  }
+  return sum % 10 === 0;
+}
+
+function isIp(text: string): boolean {
+  const parts = text.split(".").map(Number);
+  return parts.every((part) => part <= 255) && parts[0] !== 0 && parts[0] !== 127;
+}
+
+/** E.164 numbers have 8 to 15 digits here; without + or a bracket a date or a version looks the same. */
+function isPhone(text: string): boolean {
+  const digits = text.replace(/\D/g, "").length;
+  if (digits < 8 || digits > 15) return false;
+  return (
+    text.startsWith("+") ||
+    text.includes("(") ||
+    (/^0/.test(text) && !/^\d{1,4}[.-]\d{1,2}[.-]\d{1,4}$/.test(text))
+  );
+}

@@ -1,0 +1,281 @@
+import { gzipSync } from "node:zlib";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type DatasetSpec, datasetSpec } from "../../schemas/dataset.ts";
+import { datasetArtifact } from "./artifact.ts";
+import { gateFaults } from "./gates.ts";
+import { asyncBufferFrom, parquetOf, parquetReadObjects } from "./parquet.ts";
+import { type Prepared, prepare } from "./prepare.ts";
+import type { DataFile } from "./read.ts";
+import { textOf } from "./row.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const lines = (...rows: unknown[]): DataFile => ({
+  path: "rows.jsonl",
+  data: bytes(rows.map((row) => (typeof row === "string" ? row : JSON.stringify(row))).join("\n")),
+});
+const pair = (prompt: string, completion = "yes") => ({ prompt, completion });
+
+async function run(
+  files: DataFile | DataFile[],
+  spec: object = {},
+  cases: Record<string, string[]> = {},
+): Promise<Prepared> {
+  const parsed: DatasetSpec = datasetSpec.parse({
+    format: "completion",
+    sources: [{ name: "main", files: [{ path: "rows.jsonl" }] }],
+    ...spec,
+  });
+  return prepare(parsed, [{ name: "main", files: [files].flat() }], {
+    cases: new Map(Object.entries(cases)),
+  });
+}
+const texts = ({ splits }: Prepared) => splits.flatMap(({ rows }) => rows.map(({ row }) => textOf(row)));
+const step = (type: string, section: object = {}) => ({ steps: [{ name: "s", type, ...section }] });
+
+describe("reading", () => {
+  test("rows of each format, extra columns left out", async () => {
+    const chat = { messages: [{ role: "user", content: "a" }], id: 1 };
+    const { splits } = await run(lines(chat), { format: "chat" });
+    expect(splits[0]?.rows).toEqual([
+      { origin: "rows.jsonl:1", row: { messages: [{ role: "user", content: "a" }] } },
+    ]);
+    const kto = await run(lines({ prompt: "p", completion: "c", label: false }), { format: "kto" });
+    expect(kto.splits[0]?.rows[0]?.row).toEqual({ prompt: "p", completion: "c", label: false });
+  });
+
+  test("CSV, gzip and Parquet hold the same rows as JSONL", async () => {
+    const csv = { path: "a.csv", data: bytes('prompt,completion\n"a, b",yes\nc,no\n') };
+    const gz = { path: "a.jsonl.gz", data: gzipSync(lines(pair("a, b"), pair("c", "no")).data) };
+    const parquet = { path: "a.parquet", data: parquetOf("completion", [pair("a, b"), pair("c", "no")]) };
+    for (const file of [csv, gz, parquet]) expect(texts(await run(file))).toEqual(["a, b\nyes", "c\nno"]);
+  });
+
+  test.each<[string, DataFile, RegExp]>([
+    ["JSON that is none", lines(pair("a"), "{"), /^1 bad rows: rows\.jsonl:2: the line is not JSON/],
+    ["a missing column", lines({ prompt: "a" }), /rows\.jsonl:1: the column completion is missing/],
+    [
+      "mixed types",
+      lines(pair("a"), { prompt: 3, completion: "x" }),
+      /rows\.jsonl:2: prompt must be text, not number/,
+    ],
+    [
+      "bad UTF-8",
+      { path: "a.jsonl", data: Uint8Array.of(0x22, 0xff, 0x22) },
+      /a\.jsonl:1: the line is not UTF-8/,
+    ],
+    [
+      "a long line",
+      lines(pair("x".repeat(17 << 20))),
+      /rows\.jsonl:1: the line has 178\d+ bytes; the limit is 16777216/,
+    ],
+    [
+      "a cut-off gzip",
+      { path: "a.jsonl.gz", data: gzipSync(bytes("x".repeat(999))).subarray(0, 20) },
+      /a\.jsonl\.gz ends in the middle/,
+    ],
+    [
+      "no gzip",
+      { path: "a.jsonl.gz", data: bytes("x") },
+      /a\.jsonl\.gz (is no gzip data|ends in the middle)/,
+    ],
+    ["no Parquet", { path: "a.parquet", data: bytes("nothing of the kind") }, /a\.parquet is no Parquet/],
+    [
+      "a CSV with a lone quote",
+      { path: "a.csv", data: bytes('prompt,completion\n"a,b\n') },
+      /a\.csv is no CSV/,
+    ],
+    ["an unknown kind", { path: "a.xlsx", data: bytes("") }, /a\.xlsx is no \.jsonl/],
+    ["nothing", lines(), /the source main has no rows/],
+  ])("names the place of %s", async (_, file, message) => {
+    await expect(run(file)).rejects.toThrow(message);
+  });
+
+  test("bad rows can be left out, and are counted", async () => {
+    const { read, steps, splits } = await run(lines(pair("a"), "{", { prompt: "b" }), { onBadRow: "Drop" });
+    expect([read, splits[0]?.rows.length]).toEqual([3, 1]);
+    expect(steps).toMatchObject([{ name: "bad-rows", rows: 3, dropped: 2 }]);
+    expect(steps[0]?.samples[0]).toEqual({ origin: "rows.jsonl:2", reason: "the line is not JSON" });
+  });
+});
+
+describe("steps", () => {
+  test("normalize: NFC, line ends, invisible characters", async () => {
+    const { splits, steps } = await run(
+      lines(pair("Cafe\u0301 \u200b \r\nb  "), pair("b")),
+      step("normalize"),
+    );
+    expect(splits[0]?.rows[0]?.row.prompt).toBe("Caf\u00e9\nb");
+    expect(steps[0]).toMatchObject({ dropped: 0, changed: 1 });
+  });
+
+  test("exactDedup keeps the first and says of which", async () => {
+    const { steps, splits } = await run(lines(pair("a"), pair("b"), pair("a")), step("exactDedup"));
+    expect(splits[0]?.rows.map(({ origin }) => origin)).toEqual(["rows.jsonl:1", "rows.jsonl:2"]);
+    expect(steps[0]?.samples).toEqual([{ origin: "rows.jsonl:3", reason: "the same as rows.jsonl:1" }]);
+  });
+
+  test("nearDedup finds long rows that differ in a word, and short ones that differ in case and punctuation", async () => {
+    const long =
+      "the printer on the second floor prints every page twice since the update of last night and nobody knows why it does";
+    const rows = [
+      pair(long),
+      pair(`${long} today`),
+      pair("Where is it?"),
+      pair("where is it"),
+      pair("Where was it?"),
+    ];
+    const { splits } = await run(lines(...rows), step("nearDedup"));
+    expect(splits[0]?.rows.map(({ origin }) => origin.slice(-1))).toEqual(["1", "3", "5"]);
+  });
+
+  test("length and language", async () => {
+    const german = pair("Der Drucker im zweiten Stock druckt seit gestern jede Seite doppelt", "Hardware");
+    const english = pair(
+      "The printer on the second floor prints every page twice since yesterday",
+      "hardware",
+    );
+    expect(
+      texts(await run(lines(german, english, pair("ok")), step("language", { language: { allow: ["en"] } }))),
+    ).toEqual([`${english.prompt}\nhardware`, "ok\nyes"]);
+    expect(
+      texts(await run(lines(english, pair("ok")), step("length", { length: { minWords: 5 } }))),
+    ).toHaveLength(1);
+  });
+
+  test("pii is redacted, counted or dropped, and never told", async () => {
+    const rows = [
+      pair("Write to ada@example.org or +44 20 7946 0958."),
+      pair("IBAN DE89 3704 0044 0532 0130 00, card 4111 1111 1111 1111, from 192.0.2.7"),
+      pair("Version 1.2.3, order 4111 1111 1111 1112, 2024-05-01, DE89 3704 0044 0532 0130 02"),
+    ];
+    const redacted = await run(lines(...rows), step("pii"));
+    expect(texts(redacted)).toEqual([
+      "Write to [EMAIL] or [PHONE].\nyes",
+      "IBAN [IBAN], card [CARD], from [IP]\nyes",
+      "Version 1.2.3, order 4111 1111 1111 1112, 2024-05-01, DE89 3704 0044 0532 0130 02\nyes",
+    ]);
+    expect(redacted.piiRows).toBe(0);
+    expect((await run(lines(...rows), step("pii", { pii: { action: "Report" } }))).piiRows).toBe(2);
+    const dropped = await run(lines(...rows), step("pii", { pii: { action: "Drop", kinds: ["email"] } }));
+    expect(dropped.steps[0]?.samples).toEqual([{ origin: "rows.jsonl:1", reason: "holds email" }]);
+  });
+
+  test("decontaminate drops rows that share words with a case, or hold a short one", async () => {
+    const cases = { suite: ["one two three four five six seven eight nine", "is it here", "yes"] };
+    const rows = [
+      pair("zero one two three four five six seven EIGHT!"),
+      pair("tell me: is it here, please"),
+      pair("is it there"),
+    ];
+    const { splits, steps } = await run(
+      lines(...rows),
+      step("decontaminate", { decontaminate: { against: [{ name: "suite" }] } }),
+      cases,
+    );
+    expect(splits[0]?.rows.map(({ origin }) => origin)).toEqual(["rows.jsonl:3"]);
+    expect(steps[0]?.samples.map(({ reason }) => reason)).toEqual([
+      "shares 8 words with a case of suite",
+      "holds a case of suite",
+    ]);
+  });
+
+  test("sample draws the same rows in whatever order they come", async () => {
+    const rows = Array.from({ length: 50 }, (_, i) => pair(`row ${i}`));
+    const sample = step("sample", { sample: { rows: 7 } });
+    const one = texts(await run(lines(...rows), sample));
+    const two = texts(await run(lines(...rows.toReversed()), sample));
+    expect(one).toHaveLength(7);
+    expect(two.toSorted()).toEqual(one.toSorted());
+  });
+});
+
+describe("splits", () => {
+  test("are near their share, disjoint, and keep near-duplicates together", async () => {
+    const words =
+      "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda my nu xi omikron pi rho sigma tau".split(
+        " ",
+      );
+    const rows = Array.from({ length: 300 }, (_, i) => {
+      const text = words.map((word, j) => `${word}${(i * 7 + j * 3) % 101}`).join(" ");
+      return [pair(text), pair(`${text} again`)];
+    }).flat();
+    const { splits } = await run(lines(...rows), {
+      splits: [
+        { name: "train", percent: 80 },
+        { name: "test", percent: 20 },
+      ],
+    });
+    const [train, held] = splits.map((split) =>
+      split.rows.map(({ row }) => textOf(row).replace(" again", "")),
+    );
+    expect(train!.length + held!.length).toBe(600);
+    expect(held!.length / 600).toBeGreaterThan(0.1);
+    expect(held!.length / 600).toBeLessThan(0.3);
+    expect(held!.filter((text) => train!.includes(text))).toEqual([]);
+  });
+});
+
+describe("what is published", () => {
+  const spec = datasetSpec.parse({
+    format: "completion",
+    sources: [{ name: "main", files: [{ path: "rows.jsonl" }] }],
+    license: "MIT",
+  });
+  const artifactOf = async (file: DataFile) => datasetArtifact("tickets", spec, await run(file));
+
+  test("is the same for the same rows, and another for others", async () => {
+    const one = await artifactOf(lines(pair("a"), pair("b")));
+    expect((await artifactOf(lines(pair("a"), pair("b")))).digest).toBe(one.digest);
+    expect((await artifactOf(lines(pair("a"), pair("c")))).digest).not.toBe(one.digest);
+    expect(one.manifest.files.map(({ path }) => path)).toEqual([
+      "README.md",
+      "stats.json",
+      "train.jsonl",
+      "train.parquet",
+    ]);
+  });
+
+  // Frozen: whoever changes it makes every Dataset of every user another one.
+  test("has the digest that it had before", async () => {
+    expect((await artifactOf(lines(pair("Grüße, \u{1f600}"), pair("b")))).digest).toMatchInlineSnapshot(
+      `"sha256:3ec81fa4a007a8b81cdb94a64c2c486114023316892275b7388a21dcf9c65e6a"`,
+    );
+  });
+
+  test("reads back from Parquet as it was", async () => {
+    const { files } = await artifactOf(lines(pair("a\nb"), pair("ü")));
+    expect(await parquetReadObjects(asyncBufferFrom(files.get("train.parquet")!))).toEqual([
+      pair("a\nb"),
+      pair("ü"),
+    ]);
+  });
+
+  test("gates name what is not met", async () => {
+    const prepared = await run(lines(pair("a"), pair("a"), pair("ada@example.org")), step("exactDedup"));
+    expect(
+      gateFaults({ minRows: 3, maxDropShare: 0.3, maxPiiRows: 0 }, prepared).map(({ message }) => message),
+    ).toEqual([
+      "2 rows are left; at least 3 are asked for",
+      "33.3 % of the rows were dropped; at most 30.0 % may be",
+      "1 rows hold personal data or keys; at most 0 may",
+    ]);
+    expect(gateFaults({ minRows: 2, maxDropShare: 0.5, maxPiiRows: 1 }, prepared)).toEqual([]);
+  });
+});
+
+test("counts add up for any rows and steps", async () => {
+  const text = fc.constantFrom("a b c", "a b c d", "x", "x y z w v u t", "ada@example.org", "");
+  const types = fc.subarray(["normalize", "exactDedup", "nearDedup", "pii"]);
+  await fc.assert(
+    fc.asyncProperty(fc.array(text, { minLength: 1, maxLength: 20 }), types, async (rows, names) => {
+      const { read, steps, splits } = await run(lines(...rows.map((row) => pair(row))), {
+        steps: names.map((type) => ({ name: type.toLowerCase(), type })),
+      });
+      expect(read).toBe(rows.length);
+      const dropped = steps.reduce((sum, each) => sum + each.dropped, 0);
+      expect(read - dropped).toBe(splits.reduce((sum, { rows: kept }) => sum + kept.length, 0));
+    }),
+    { numRuns: 50 },
+  );
+});

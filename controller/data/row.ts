@@ -1,0 +1,113 @@
+import type { DatasetFormat } from "../../schemas/dataset.ts";
+import { canonicalJson, type Json } from "../graph/canonical.ts";
+
+/** One training example, in one of the four shapes of `DatasetFormat`. */
+export type Row = { readonly [field: string]: Json };
+
+/** A row and where it came from, for people: `tickets.jsonl:12`. */
+export interface PlacedRow {
+  readonly row: Row;
+  readonly origin: string;
+}
+
+const ROLES = new Set(["system", "user", "assistant", "tool"]);
+
+/** The fields of each format, in the order of columns. TRL's names. */
+export const FIELDS: Readonly<Record<DatasetFormat, readonly string[]>> = {
+  chat: ["messages"],
+  completion: ["prompt", "completion"],
+  preference: ["prompt", "chosen", "rejected"],
+  kto: ["prompt", "completion", "label"],
+};
+
+/**
+ * Reads a value as a row; fields that the format does not have are left out.
+ * @returns the row, or in words why it is none
+ */
+export function toRow(format: DatasetFormat, value: unknown): Row | string {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return "a row is an object";
+  const given = value as Record<string, unknown>;
+  if (format === "chat") return chatRow(given.messages);
+  const row: Record<string, Json> = {};
+  for (const field of FIELDS[format]) {
+    const found = given[field];
+    if (found === undefined || found === null) return `the column ${field} is missing`;
+    if (field === "label") {
+      const label = found === "true" ? true : found === "false" ? false : found;
+      if (typeof label !== "boolean") return "label must be true or false";
+      row[field] = label;
+    } else if (typeof found !== "string") return `${field} must be text, not ${typeOf(found)}`;
+    else row[field] = found;
+  }
+  return row;
+}
+
+function chatRow(value: unknown): Row | string {
+  let messages = value;
+  if (typeof value === "string") {
+    // A CSV or Parquet cell.
+    try {
+      messages = JSON.parse(value);
+    } catch {
+      return "messages must be a list";
+    }
+  }
+  if (messages === undefined) return "the column messages is missing";
+  if (!Array.isArray(messages) || messages.length === 0) return "messages must be a list of at least one";
+  const list: Json[] = [];
+  for (const [i, message] of messages.entries()) {
+    const { role, content } = (message ?? {}) as { role?: unknown; content?: unknown };
+    if (typeof role !== "string" || !ROLES.has(role))
+      return `messages[${i}].role must be system, user, assistant or tool`;
+    if (typeof content !== "string") return `messages[${i}].content must be text`;
+    list.push({ role, content });
+  }
+  return { messages: list };
+}
+
+const typeOf = (value: unknown) => (Array.isArray(value) ? "a list" : value === null ? "null" : typeof value);
+
+/** Every text of a row, in order. */
+export function textsOf(row: Row): string[] {
+  if (Array.isArray(row.messages))
+    return row.messages.map((message) => (message as { content: string }).content);
+  return Object.values(row).filter((value) => typeof value === "string");
+}
+
+/** All of a row's text. */
+export const textOf = (row: Row): string => textsOf(row).join("\n");
+
+/** What tells one row from another: all but system messages, which are the same in thousands of rows. */
+export function ownText(row: Row): string {
+  if (!Array.isArray(row.messages)) return textOf(row);
+  const messages = row.messages as { role: string; content: string }[];
+  return messages.flatMap(({ role, content }) => (role === "system" ? [] : [content])).join("\n");
+}
+
+/** The row with every text replaced. */
+export function mapTexts(row: Row, change: (text: string) => string): Row {
+  if (Array.isArray(row.messages)) {
+    return {
+      messages: row.messages.map((message) => {
+        const { role, content } = message as { role: string; content: string };
+        return { role, content: change(content) };
+      }),
+    };
+  }
+  return Object.fromEntries(
+    Object.entries(row).map(([field, value]) => [field, typeof value === "string" ? change(value) : value]),
+  );
+}
+
+/** The row as one line: what its digest is taken of. */
+export const lineOf = (row: Row): string => canonicalJson(row);
+
+/** Lower-case words: letters and digits of any script. */
+export function wordsOf(text: string): string[] {
+  return (
+    text
+      .normalize("NFKC")
+      .toLowerCase()
+      .match(/[\p{L}\p{N}]+/gu) ?? []
+  );
+}
