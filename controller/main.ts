@@ -4,11 +4,19 @@ import { RepositoryReconciler } from "./gitops/reconciler.ts";
 import { RepositorySources } from "./gitops/sources.ts";
 import { writeRepositoryStatus, writeSummaries } from "./gitops/status-writer.ts";
 import { SYSTEM_NAMESPACE } from "./install/rbac.ts";
+import { dataset } from "./kinds/dataset/index.ts";
 import { evalRun } from "./kinds/eval-run/index.ts";
 import { evalSuite } from "./kinds/eval-suite/index.ts";
 import { modelDeployment } from "./kinds/model-deployment/index.ts";
 import { promptTemplate } from "./kinds/prompt-template/index.ts";
-import { EVAL_RUN, EVAL_SUITE, MODEL_DEPLOYMENT, PROMPT_TEMPLATE, REPOSITORY } from "./kinds/types.ts";
+import {
+  DATASET,
+  EVAL_RUN,
+  EVAL_SUITE,
+  MODEL_DEPLOYMENT,
+  PROMPT_TEMPLATE,
+  REPOSITORY,
+} from "./kinds/types.ts";
 import { KubeClient } from "./kube/client.ts";
 import { type KubeObject, keyOf, objectKey } from "./kube/resources.ts";
 import { SecretReader } from "./kube/secrets.ts";
@@ -63,6 +71,7 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
     const tokens = new WorkTokens(await workKey(stateDir));
     const kinds = [
       promptTemplate,
+      dataset(state.blobs),
       modelDeployment(secrets),
       evalSuite(state.blobs),
       evalRun({ state, secrets }),
@@ -129,7 +138,10 @@ function joinRepositories(
   const repositories = manager.informer(REPOSITORY).store;
   const runs = manager.informer(EVAL_RUN).store;
   const objects = new Map(
-    [PROMPT_TEMPLATE, MODEL_DEPLOYMENT, EVAL_SUITE].map((type) => [type.kind, manager.informer(type).store]),
+    [DATASET, PROMPT_TEMPLATE, MODEL_DEPLOYMENT, EVAL_SUITE].map((type) => [
+      type.kind,
+      manager.informer(type).store,
+    ]),
   );
   const sources = new RepositorySources(join(stateDir, "git"), secrets);
   let pullQueue: JoinedQueue | undefined;

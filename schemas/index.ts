@@ -1,3 +1,4 @@
+import { datasetKind } from "./dataset.ts";
 import { evalRunKind } from "./eval-run.ts";
 import { evalSuiteKind } from "./eval-suite.ts";
 import type { KindDefinition } from "./kind.ts";
@@ -10,6 +11,7 @@ export * from "./kind.ts";
 /** Every custom resource, in the order in which a reader meets them. */
 export const KINDS: readonly KindDefinition[] = [
   repositoryKind,
+  datasetKind,
   promptTemplateKind,
   modelDeploymentKind,
   evalSuiteKind,

@@ -322,7 +322,10 @@ describe("loadSnapshot", () => {
       "cases/a.jsonl": big,
     });
     expect(told(snapshot).map(([, message, of]) => [message, of])).toEqual([
-      [`the case files have more than ${LIMITS.totalCaseFileBytes} bytes with cases/a.jsonl`, "EvalSuite/s4"],
+      [
+        `the files that manifests name have more than ${LIMITS.totalCaseFileBytes} bytes with cases/a.jsonl`,
+        "EvalSuite/s4",
+      ],
     ]);
   });
 

@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import type { DatasetSpec } from "../../schemas/dataset.ts";
 import type { EvalCase, EvalSuiteSpec } from "../../schemas/eval-suite.ts";
 import type { CustomResource } from "../../schemas/kind.ts";
 import type { PromptTemplateSpec } from "../../schemas/prompt-template.ts";
@@ -238,15 +239,25 @@ async function readCaseFiles(
   // All at once: each read of a commit is a process.
   const contents = await source.read([...new Set([...found.values()].flat())]);
   for (const [key, manifest] of manifests) {
+    const files = found.get(key)?.map((entry) => ({
+      path: entry.path,
+      data: contents.get(entry.id) ?? new Uint8Array(),
+    }));
+    if (manifest.object.kind === "Dataset") {
+      if (!files) continue;
+      for (const { data } of files) blobs.set(blobDigest(data), data);
+      const digests = files.map(({ data }) => blobDigest(data));
+      pinned.push({
+        ...manifest.object,
+        spec: withPinnedSources(manifest.object.spec as DatasetSpec, digests),
+      });
+      continue;
+    }
     if (manifest.object.kind !== "EvalSuite") {
       pinned.push(manifest.object);
       continue;
     }
     const spec = manifest.object.spec as EvalSuiteSpec;
-    const files = found.get(key)?.map((entry) => ({
-      path: entry.path,
-      data: contents.get(entry.id) ?? new Uint8Array(),
-    }));
     if (!files) continue;
     const before = errors.length;
     files.forEach(({ path, data }, index) => {
@@ -274,7 +285,35 @@ async function readCaseFiles(
   return { pinned, cases, blobs, caseFiles };
 }
 
-/** The case files of each suite that names none in vain, and the paths of all that are named. */
+/** The files that a manifest names beside itself, each with the field that does. */
+function namedFiles({
+  kind,
+  spec,
+}: CustomResource<unknown>): { path: string; field: PropertyKey[] }[] | undefined {
+  if (kind === "EvalSuite") {
+    return ((spec as EvalSuiteSpec).cases.files ?? []).map(({ path }, i) => ({
+      path,
+      field: ["spec", "cases", "files", i, "path"],
+    }));
+  }
+  if (kind !== "Dataset") return undefined;
+  return (spec as DatasetSpec).sources.flatMap(({ files = [] }, i) =>
+    files.map(({ path }, j) => ({ path, field: ["spec", "sources", i, "files", j, "path"] })),
+  );
+}
+
+/** @param digests of all files of all sources, in order */
+function withPinnedSources(spec: DatasetSpec, digests: readonly string[]): DatasetSpec {
+  let at = 0;
+  const sources = spec.sources.map((source) =>
+    source.files
+      ? { ...source, files: source.files.map((file) => ({ ...file, digest: digests[at++]! })) }
+      : source,
+  );
+  return { ...spec, sources };
+}
+
+/** The files of each object that names none in vain, and the paths of all that are named. */
 function findCaseFiles(
   entries: readonly SourceEntry[],
   prefix: string,
@@ -286,11 +325,11 @@ function findCaseFiles(
   const caseFiles = new Set<string>();
   let total = 0;
   for (const [key, manifest] of manifests) {
-    if (manifest.object.kind !== "EvalSuite") continue;
-    const { files = [] } = (manifest.object.spec as EvalSuiteSpec).cases;
+    const files = namedFiles(manifest.object);
+    if (!files) continue;
     const usable: SourceEntry[] = [];
-    files.forEach((file, index) => {
-      const path = prefix + file.path;
+    for (const { path: named, field } of files) {
+      const path = prefix + named;
       caseFiles.add(path);
       const entry = byPath.get(path);
       const message = !entry
@@ -298,14 +337,14 @@ function findCaseFiles(
         : entry.size > LIMITS.caseFileBytes
           ? `${path} has ${entry.size} bytes; the limit is ${LIMITS.caseFileBytes}`
           : total + entry.size > LIMITS.totalCaseFileBytes
-            ? `the case files have more than ${LIMITS.totalCaseFileBytes} bytes with ${path}`
+            ? `the files that manifests name have more than ${LIMITS.totalCaseFileBytes} bytes with ${path}`
             : undefined;
-      if (message !== undefined) errors.push(caseFileError(manifest, key, index, message));
+      if (message !== undefined) errors.push({ location: manifest.locate(field), message, object: key });
       else if (entry) {
         total += entry.size;
         usable.push(entry);
       }
-    });
+    }
     if (usable.length === files.length) found.set(key, usable);
   }
   return { found, caseFiles };

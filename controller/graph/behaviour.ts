@@ -1,3 +1,4 @@
+import type { DatasetSpec } from "../../schemas/dataset.ts";
 import type { EvalSuiteSpec } from "../../schemas/eval-suite.ts";
 import type { ModelDeploymentSpec } from "../../schemas/model-deployment.ts";
 import type { PromptTemplateSpec } from "../../schemas/prompt-template.ts";
@@ -127,8 +128,63 @@ const evalSuite: Behaviour<EvalSuiteSpec> = {
   ],
 };
 
+const dataset: Behaviour<DatasetSpec> = {
+  version: 1,
+  fields: (spec) => {
+    const files = spec.sources.flatMap((source) => source.files ?? []);
+    if (files.some(({ digest }) => digest === undefined)) return undefined;
+    const { format, sources, onBadRow, steps, splits, splitSeed, gates } = spec;
+    return {
+      format,
+      sources: sources.map(({ name, files: list, datasetRef, split, weight }) =>
+        withoutDefaults(
+          {
+            name,
+            files: list?.map(({ path, digest }) => ({ path, digest })),
+            // The name of a Dataset is replaced by its revision, below.
+            split: datasetRef && split !== "train" ? split : undefined,
+            weight,
+          },
+          { weight: 1 },
+        ),
+      ),
+      steps: nonEmpty(steps),
+      gates: nonEmpty(gates),
+      ...(withoutDefaults({ onBadRow, splitSeed }, { onBadRow: "Fail", splitSeed: 1 }) as object),
+      splits:
+        splits.length === 1 && splits[0]?.name === "train"
+          ? undefined
+          : splits.map(({ name, percent }) => ({ name, percent })),
+    } as unknown as Json;
+  },
+  edges: (spec) => [
+    ...spec.sources.flatMap(({ datasetRef }, i): Edge[] =>
+      datasetRef
+        ? [
+            {
+              type: "content",
+              kind: "Dataset",
+              name: datasetRef.name,
+              field: `spec.sources[${i}].datasetRef.name`,
+            },
+          ]
+        : [],
+    ),
+    // Not hashed: the cases count, not the suite, and the artifact's digest shows what they took away.
+    ...spec.steps.flatMap(({ decontaminate }, i): Edge[] =>
+      (decontaminate?.against ?? []).map(({ name }, j) => ({
+        type: "gate",
+        kind: "EvalSuite",
+        name,
+        field: `spec.steps[${i}].decontaminate.against[${j}].name`,
+      })),
+    ),
+  ],
+};
+
 /** By kind. A kind enters with its reconciler. */
 export const BEHAVIOURS: Readonly<Record<string, Behaviour<never>>> = {
+  Dataset: dataset,
   PromptTemplate: promptTemplate,
   ModelDeployment: modelDeployment,
   EvalSuite: evalSuite,

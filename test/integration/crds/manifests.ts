@@ -7,6 +7,7 @@ const commit = "b".repeat(40);
 /** The least that each kind needs: everything else is left to defaults. */
 export const MINIMAL: Readonly<Record<string, Spec>> = {
   Repository: { url: "https://git.example.com/team/llm.git", serviceAccountName: "llm" },
+  Dataset: { format: "chat", sources: [{ name: "main", files: [{ path: "rows.jsonl", digest }] }] },
   PromptTemplate: { messages: [{ role: "user", content: "{{question}}" }] },
   ModelDeployment: { type: "External", external: { baseURL: "https://api.example.com/v1", model: "m-1" } },
   EvalSuite: {
@@ -28,6 +29,29 @@ export const FULL: Readonly<Record<string, Spec>> = {
     webhook: { secretRef: { name: "hook" } },
     forge: { type: "Gitea", secretRef: { name: "forge" } },
     pullRequests: { requiredSuites: ["a", "b"], maxCostPerPullRequest: "2.50" },
+  },
+  Dataset: {
+    license: "MIT",
+    format: "completion",
+    sources: [
+      { name: "tickets", files: [{ path: "data/tickets.jsonl.gz", digest }], weight: 0.5 },
+      { name: "older", datasetRef: { name: "older" }, split: "test" },
+    ],
+    onBadRow: "Drop",
+    steps: [
+      { name: "clean", type: "normalize" },
+      { name: "length", type: "length", length: { minWords: 3 } },
+      { name: "english", type: "language", language: { allow: ["en"] } },
+      { name: "near", type: "nearDedup", nearDedup: { threshold: 0.8 } },
+      { name: "pii", type: "pii", pii: { action: "Drop" } },
+      { name: "cases", type: "decontaminate", decontaminate: { against: [{ name: "s" }] } },
+      { name: "some", type: "sample", sample: { rows: 100 } },
+    ],
+    splits: [
+      { name: "train", percent: 90 },
+      { name: "test", percent: 10 },
+    ],
+    gates: { minRows: 10, maxDropShare: 0.5, maxPiiRows: 0 },
   },
   PromptTemplate: {
     messages: [

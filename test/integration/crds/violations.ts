@@ -29,6 +29,26 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
     field: "spec.budget.timeout",
     spec: variant("EvalSuite", { budget: { timeout: "0s" } }),
   },
+  "Dataset spec.sources[]: a source needs either files or datasetRef": {
+    field: "spec.sources[0]",
+    spec: variant("Dataset", {
+      sources: [{ name: "both", files: [{ path: "a.csv" }], datasetRef: { name: "a" } }],
+    }),
+  },
+  "Dataset spec.steps[]: a step of type length, language, decontaminate or sample needs the section of that name":
+    {
+      field: "spec.steps[1]",
+      spec: variant("Dataset", {
+        steps: [
+          { name: "a", type: "exactDedup" },
+          { name: "b", type: "sample" },
+        ],
+      }),
+    },
+  "Dataset spec.splits: the percentages of splits must add up to 100": {
+    field: "spec.splits",
+    spec: variant("Dataset", { splits: [{ name: "train", percent: 90 }] }),
+  },
   "PromptTemplate spec: messages needs at least one with role: user": {
     field: "spec",
     spec: variant("PromptTemplate", { messages: [{ role: "system", content: "Be brief." }] }),

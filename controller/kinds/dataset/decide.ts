@@ -1,0 +1,204 @@
+import type { Dataset, DatasetSpec, DatasetStatus } from "../../../schemas/dataset.ts";
+import type { EvalSuite } from "../../../schemas/eval-suite.ts";
+import { digestOf, type Json } from "../../graph/canonical.ts";
+import { revisionOf } from "../../graph/graph.ts";
+import { condition, ready, reconciling, stalled } from "../../runtime/conditions.ts";
+import type { Decision, EffectOutcome, EffectRequest } from "../../runtime/kind.ts";
+import { revisionFields } from "../types.ts";
+
+/** Everything that the result depends on. */
+export interface PrepareInput {
+  readonly name: string;
+  readonly spec: DatasetSpec;
+  /** Artifacts of the Datasets among the sources, by name. */
+  readonly artifacts: Readonly<Record<string, string>>;
+  /** Cases of the EvalSuites that steps name. */
+  readonly suites: Readonly<Record<string, EvalSuite["spec"]["cases"]>>;
+}
+
+/** What the effect has come to: published, or which gate does not hold. */
+export interface PrepareOutput {
+  readonly artifact?: { readonly digest: string; readonly rows: number; readonly bytes: number };
+  readonly fault?: { readonly gate: string; readonly message: string };
+  readonly read: number;
+  readonly splits: readonly { readonly name: string; readonly rows: number }[];
+  readonly steps: readonly { readonly name: string; readonly dropped: number; readonly changed: number }[];
+  readonly piiRows: number;
+  readonly words: number;
+}
+
+export interface ObservedDataset {
+  readonly dataset: Dataset;
+  readonly datasets: ReadonlyMap<string, Dataset>;
+  readonly suites: ReadonlyMap<string, EvalSuite>;
+  readonly preparation: EffectOutcome | undefined;
+}
+
+interface Missing {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The names of Datasets and EvalSuites that a Dataset is made with. */
+export function referencesOf({ sources, steps }: DatasetSpec): { datasets: string[]; suites: string[] } {
+  return {
+    datasets: sources.flatMap(({ datasetRef }) => (datasetRef ? [datasetRef.name] : [])),
+    suites: steps.flatMap(({ decontaminate }) => decontaminate?.against.map(({ name }) => name) ?? []),
+  };
+}
+
+/** The input of the preparation, or what it waits for. Used by `observe` too, which needs its digest. */
+export function prepareInput(
+  dataset: Dataset,
+  datasets: ReadonlyMap<string, Dataset>,
+  suites: ReadonlyMap<string, EvalSuite>,
+): { input: PrepareInput; revision: string } | { missing: Missing } {
+  const { spec } = dataset;
+  const names = referencesOf(spec);
+  const artifacts: Record<string, string> = {};
+  const revisions: Record<string, string> = {};
+  for (const name of names.datasets) {
+    const found = datasets.get(name);
+    if (!found) return { missing: { reason: "DatasetNotFound", message: `there is no Dataset ${name}` } };
+    const { artifact, revision } = found.status ?? {};
+    if (!isReady(found) || !artifact || !revision)
+      return { missing: { reason: "DatasetNotReady", message: `Dataset ${name} is not Ready` } };
+    artifacts[name] = artifact.digest;
+    revisions[name] = revision;
+  }
+  const cases: Record<string, EvalSuite["spec"]["cases"]> = {};
+  for (const name of names.suites) {
+    const suite = suites.get(name);
+    if (!suite) return { missing: { reason: "EvalSuiteNotFound", message: `there is no EvalSuite ${name}` } };
+    cases[name] = suite.spec.cases;
+  }
+  const revision = revisionOf(dataset as never, (edge) => revisions[edge.name]);
+  if (!revision)
+    return {
+      missing: {
+        reason: "Unresolved",
+        message: "a file of a source has no digest: only a Repository sets it",
+      },
+    };
+  return { input: { name: dataset.metadata.name, spec: behaving(spec), artifacts, suites: cases }, revision };
+}
+
+/** Without what does not change the result, so that pausing a Dataset prepares nothing anew. */
+function behaving({ suspend: _, ...spec }: DatasetSpec): DatasetSpec {
+  return spec;
+}
+
+function isReady({ status, metadata }: Dataset): boolean {
+  if (status?.observedGeneration !== metadata.generation) return false;
+  return status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") ?? false;
+}
+
+/** A failure that may pass is tried again after this. */
+const RETRY_MS = 60_000;
+
+/** What was published stays in the status until something else is: dependents go on with it. */
+export function decide(
+  { dataset, datasets, suites, preparation }: ObservedDataset,
+  now: Date,
+): Decision<DatasetStatus> {
+  const before = published(dataset);
+  const prepared = prepareInput(dataset, datasets, suites);
+  if ("missing" in prepared) {
+    const { reason, message } = prepared.missing;
+    return { children: [], effects: [], status: { ...before, conditions: reconciling(reason, message) } };
+  }
+  const { input, revision } = prepared;
+  const effect: EffectRequest = {
+    name: "prepare",
+    inputDigest: digestOf(input),
+    input: input as unknown as Json,
+    attempt: 1,
+    durable: true,
+  };
+  const base = { ...before, ...revisionFields(revision) };
+  if (!preparation || preparation.state === "Running") {
+    const attempt = preparation?.attempt ?? 1;
+    const status = { ...base, conditions: reconciling("Preparing", "the rows are read and prepared") };
+    return { children: [], effects: [{ ...effect, attempt }], status };
+  }
+  if (preparation.state === "Failed") {
+    const { code, message, retryable } = preparation.error ?? {
+      code: "PrepareFailed",
+      message: "",
+      retryable: true,
+    };
+    const waitMs = (preparation.finishedAt ?? 0) + RETRY_MS - now.getTime();
+    const again = retryable && waitMs <= 0;
+    return {
+      children: [],
+      // What has ended is asked for again, so that its outcome is kept.
+      effects: [
+        again ? { ...effect, attempt: preparation.attempt + 1 } : { ...effect, attempt: preparation.attempt },
+      ],
+      status: { ...base, conditions: retryable ? reconciling(code, message) : stalled(code, message) },
+      events: [{ type: "Warning", reason: code, note: message }],
+      ...(retryable && !again ? { requeueAfterMs: waitMs } : {}),
+    };
+  }
+  return settled(base, revision, preparation.output as unknown as PrepareOutput, {
+    ...effect,
+    attempt: preparation.attempt,
+  });
+}
+
+function settled(
+  before: DatasetStatus,
+  revision: string,
+  output: PrepareOutput,
+  effect: EffectRequest,
+): Decision<DatasetStatus> {
+  const { artifact, fault, read, splits, steps, piiRows, words } = output;
+  if (fault) {
+    const message = `${fault.gate}: ${fault.message}`;
+    return {
+      children: [],
+      effects: [effect],
+      status: {
+        ...before,
+        conditions: [
+          ...stalled("GateFailed", message),
+          condition("GatesPassed", "False", "GateFailed", message),
+        ],
+      },
+      events: [{ type: "Warning", reason: "GateFailed", note: message }],
+    };
+  }
+  const rows = artifact?.rows ?? 0;
+  return {
+    children: [],
+    effects: [effect],
+    status: {
+      ...revisionFields(revision),
+      ...(artifact ? { artifact: { ...artifact, revision } } : {}),
+      splits: [...splits],
+      read,
+      steps: steps.map(({ name, dropped, changed }) => ({ name, dropped, changed })),
+      piiRows,
+      words,
+      conditions: [
+        ...ready("Prepared", `${rows} of ${read} rows`),
+        condition("GatesPassed", "True", "GatesPassed", "every gate holds"),
+      ],
+    },
+    ...(before.artifact?.digest === artifact?.digest
+      ? {}
+      : {
+          events: [
+            { type: "Normal" as const, reason: "Published", note: `${rows} rows as ${artifact?.digest}` },
+          ],
+        }),
+  };
+}
+
+/** The fields that speak of what is published. */
+function published({ status }: Dataset): DatasetStatus {
+  const { artifact, splits, read, steps, piiRows, words, revision, shortRevision } = status ?? {};
+  return JSON.parse(
+    JSON.stringify({ revision, shortRevision, artifact, splits, read, steps, piiRows, words }),
+  ) as DatasetStatus;
+}

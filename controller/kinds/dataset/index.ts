@@ -1,0 +1,127 @@
+import { type ArtifactManifest, artifactManifest } from "../../../schemas/artifact.ts";
+import type { Dataset, DatasetStatus } from "../../../schemas/dataset.ts";
+import type { EvalSuite } from "../../../schemas/eval-suite.ts";
+import type { SourceData } from "../../data/prepare.ts";
+import { prepareInThread } from "../../data/run.ts";
+import { SlipwayError } from "../../errors.ts";
+import { loadCases } from "../../eval/cases.ts";
+import { canonicalJson, digestOf, type Json } from "../../graph/canonical.ts";
+import type { KubeObject } from "../../kube/resources.ts";
+import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
+import type { BlobStore } from "../../store/store.ts";
+import { DATASET, EVAL_SUITE } from "../types.ts";
+import {
+  decide,
+  type ObservedDataset,
+  type PrepareInput,
+  type PrepareOutput,
+  prepareInput,
+  referencesOf,
+} from "./decide.ts";
+
+function observe(object: KubeObject, view: View): ObservedDataset {
+  const dataset = object as unknown as Dataset;
+  const { namespace = "", name } = object.metadata;
+  const names = referencesOf(dataset.spec);
+  const get = <T>(type: typeof DATASET, list: readonly string[]) =>
+    new Map(
+      list.flatMap((each) => {
+        const found = view.get<KubeObject>(type, namespace, each);
+        return found ? [[each, found as unknown as T] as const] : [];
+      }),
+    );
+  const datasets = get<Dataset>(DATASET, names.datasets);
+  const suites = get<EvalSuite>(EVAL_SUITE, names.suites);
+  const prepared = prepareInput(dataset, datasets, suites);
+  const preparation =
+    "input" in prepared
+      ? view.effect({ kind: "Dataset", namespace, name }, "prepare", digestOf(prepared.input))
+      : undefined;
+  return { dataset, datasets, suites, preparation };
+}
+
+/** Reads what the sources name by digest, prepares it beside the main thread, and publishes it whole or not at all. */
+function prepareEffect(blobs: BlobStore): EffectHandler {
+  return async (input, { signal }) => {
+    const { name, spec, artifacts, suites } = input as unknown as PrepareInput;
+    const sources: SourceData[] = [];
+    for (const source of spec.sources) {
+      const files = source.datasetRef
+        ? [
+            await splitOf(
+              artifacts[source.datasetRef.name] ?? "",
+              source.datasetRef.name,
+              source.split,
+              blobs,
+            ),
+          ]
+        : await Promise.all(
+            (source.files ?? []).map(async ({ path, digest = "" }) => ({
+              path,
+              data: await blobs.get(digest),
+            })),
+          );
+      sources.push({ name: source.name, files });
+    }
+    const cases = new Map<string, string[]>();
+    for (const [suite, section] of Object.entries(suites)) cases.set(suite, await caseTexts(section, blobs));
+    const answer = await prepareInThread({ name, spec, sources, cases }, signal);
+    const { summary } = answer;
+    if ("fault" in answer) return { ...summary, fault: answer.fault } as unknown as Json;
+    const { manifest, files, bytes } = answer.artifact;
+    for (const data of files.values()) await blobs.put(data);
+    // Last: whoever can read the manifest can read everything that it lists.
+    const digest = await blobs.put(canonicalJson(manifest));
+    const rows = summary.splits.reduce((sum, split) => sum + split.rows, 0);
+    return { ...summary, artifact: { digest, rows, bytes } } satisfies PrepareOutput as unknown as Json;
+  };
+}
+
+async function splitOf(digest: string, dataset: string, split: string, blobs: BlobStore) {
+  const manifest: ArtifactManifest = artifactManifest.parse(
+    JSON.parse(new TextDecoder().decode(await blobs.get(digest))),
+  );
+  const path = `${split}.jsonl`;
+  const file = manifest.files.find((each) => each.path === path);
+  if (!file) {
+    const splits = manifest.files.flatMap((each) =>
+      each.path.endsWith(".jsonl") ? [each.path.slice(0, -6)] : [],
+    );
+    throw new SlipwayError("SplitNotFound", `Dataset ${dataset} has no split ${split}`, {
+      hint: `it has ${splits.join(", ")}`,
+    });
+  }
+  return { path: `${dataset}/${path}`, data: await blobs.get(file.digest) };
+}
+
+/** The words that a case gives to a prompt: they must not have been trained on. */
+async function caseTexts(section: EvalSuite["spec"]["cases"], blobs: BlobStore): Promise<string[]> {
+  const files = await Promise.all(
+    (section.files ?? []).map(async ({ path, digest }) => {
+      if (digest === undefined)
+        throw new SlipwayError("Unresolved", `case file ${path} has no digest`, { retryable: true });
+      return { path, data: await blobs.get(digest) };
+    }),
+  );
+  const { cases, errors } = loadCases(files, section.inline ?? []);
+  const [fault] = errors;
+  if (fault) throw new SlipwayError("InvalidCases", fault.message);
+  return cases.flatMap(({ vars }) => Object.values(vars ?? {}).filter((value) => typeof value === "string"));
+}
+
+export function dataset(blobs: BlobStore): Kind<ObservedDataset, DatasetStatus> {
+  return {
+    type: DATASET,
+    childTypes: [],
+    observe,
+    decide,
+    dependencies: (object) => {
+      const { datasets, suites } = referencesOf((object as unknown as Dataset).spec);
+      return [
+        ...datasets.map((name) => ({ type: DATASET, name })),
+        ...suites.map((name) => ({ type: EVAL_SUITE, name })),
+      ];
+    },
+    effects: { prepare: prepareEffect(blobs) },
+  };
+}
