@@ -24,6 +24,7 @@ const layers = [
     "controller/eval",
     ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store"],
   ],
+  ["controller/sources", ["schemas", "controller/graph", "controller/kube"]],
   ["controller/data", ["schemas", "controller/graph"]],
   [
     "controller/work",
@@ -33,6 +34,7 @@ const layers = [
     "controller/kinds",
     [
       "controller/work",
+      "controller/sources",
       "controller/data",
       "schemas",
       "controller/graph",

@@ -10,6 +10,7 @@ const component = [
   "controller/graph/graph.test.ts",
   "controller/gitops/manifest.fuzz.test.ts",
   "controller/kube/{client,watch}.test.ts",
+  "controller/sources/**/*.test.ts",
   "controller/pr/forge/{gitea,wire}.test.ts",
   "controller/eval/statistics/coverage.test.ts",
   "test/contract/**/*.test.ts",

@@ -71,7 +71,7 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
     const tokens = new WorkTokens(await workKey(stateDir));
     const kinds = [
       promptTemplate,
-      dataset(state.blobs),
+      dataset(state.blobs, secrets),
       modelDeployment(secrets),
       evalSuite(state.blobs),
       evalRun({ state, secrets }),

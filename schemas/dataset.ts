@@ -1,6 +1,7 @@
 import * as z from "zod";
 import {
   digest,
+  durationBetween,
   localRef,
   mapKeys,
   objectName,
@@ -32,6 +33,32 @@ const source = withRules(
   z.strictObject({
     name: partName,
     files: z.array(datasetFile).min(1).max(64).optional().meta(mapKeys("path")),
+    url: z
+      .string()
+      .max(2048)
+      .regex(/^(https?|s3|hf):\/\/[!-~]+$/)
+      .optional()
+      .describe(
+        "Outside of the Repository: https://…, s3://bucket/key (or a prefix that ends in /), hf://datasets/organisation/name[@revision][/path]. It is read once for each generation, and again as refresh says.",
+      ),
+    digest: digest.optional().describe("The only content that the one file of url may have."),
+    endpoint: z
+      .string()
+      .max(2048)
+      .regex(/^https?:\/\/[!-"$->A-~]+$/)
+      .optional()
+      .describe("Base URL of an S3-compatible server for s3://, of a mirror of the Hub for hf://."),
+    region: z
+      .string()
+      .max(64)
+      .regex(/^[a-z0-9-]+$/)
+      .optional()
+      .describe("Of S3; us-east-1 unless given."),
+    secretRef: localRef
+      .optional()
+      .describe(
+        "Secret for url, whose annotation slipway.dev/allowed-hosts names the host. Keys: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3://, HF_TOKEN for hf://, token for https://.",
+      ),
     datasetRef: localRef.optional().describe("Rows of another Dataset, once it is Ready."),
     split: partName.default("train").describe("Which split of datasetRef."),
     weight: z
@@ -42,9 +69,16 @@ const source = withRules(
       .describe("Share of the source's rows that is taken, drawn evenly and always the same."),
   }),
   {
-    rule: "has(self.files) != has(self.datasetRef)",
-    message: "a source needs either files or datasetRef",
-    check: (self) => (self.files === undefined) !== (self.datasetRef === undefined),
+    rule: "[has(self.files), has(self.url), has(self.datasetRef)].filter(x, x).size() == 1",
+    message: "a source needs one of files, url and datasetRef",
+    check: ({ files, url, datasetRef }) =>
+      [files, url, datasetRef].filter((each) => each !== undefined).length === 1,
+  },
+  {
+    rule: "has(self.url) || !(has(self.digest) || has(self.endpoint) || has(self.region) || has(self.secretRef))",
+    message: "digest, endpoint, region and secretRef go with url",
+    check: ({ url, digest: content, endpoint, region, secretRef }) =>
+      url !== undefined || (content ?? endpoint ?? region ?? secretRef) === undefined,
   },
 );
 export type DatasetSource = z.infer<typeof source>;
@@ -88,6 +122,11 @@ export const datasetSpec = z.strictObject({
       "chat: messages. completion: prompt and completion. preference: prompt, chosen and rejected. kto: prompt, completion and label.",
     ),
   sources: z.array(source).min(1).max(32).meta(mapKeys("name")),
+  refresh: durationBetween("1m", "168h")
+    .optional()
+    .describe(
+      "How often the urls are looked at again. Without it: at each change of the spec, and when the annotation slipway.dev/requestedAt asks.",
+    ),
   onBadRow: z
     .enum(["Fail", "Drop"])
     .default("Fail")
@@ -106,8 +145,28 @@ export type DatasetSpec = z.infer<typeof datasetSpec>;
 
 const rows = z.int().min(0);
 
+/** What the urls were when they were read. */
+const resolution = z.strictObject({
+  round: z.int().min(0).describe("How often refresh has looked again."),
+  at: z.string().max(64).meta({ format: "date-time" }),
+  sources: z
+    .array(
+      z.strictObject({
+        name: partName,
+        resolved: z.string().max(4096).describe("The url with what moves replaced: a commit for a branch."),
+        digest: digest.describe("Stands for every file that was read: digest of their paths and digests."),
+        files: z.int().min(1),
+        bytes: z.int().min(0),
+      }),
+    )
+    .max(32)
+    .meta(mapKeys("name")),
+});
+export type DatasetResolution = z.infer<typeof resolution>;
+
 export const datasetStatus = z.strictObject({
   ...statusBase,
+  resolution: resolution.optional().describe("What was read from the urls of the sources."),
   artifact: z
     .strictObject({ digest, rows, bytes: z.int().min(0), revision: z.string().max(64) })
     .optional()

@@ -136,11 +136,14 @@ const dataset: Behaviour<DatasetSpec> = {
     const { format, sources, onBadRow, steps, splits, splitSeed, gates } = spec;
     return {
       format,
-      sources: sources.map(({ name, files: list, datasetRef, split, weight }) =>
+      sources: sources.map(({ name, files: list, url, digest, endpoint, datasetRef, split, weight }) =>
         withoutDefaults(
           {
             name,
-            files: list?.map(({ path, digest }) => ({ path, digest })),
+            files: list?.map((file) => ({ path: file.path, digest: file.digest })),
+            url,
+            digest,
+            endpoint,
             // The name of a Dataset is replaced by its revision, below.
             split: datasetRef && split !== "train" ? split : undefined,
             weight,

@@ -3,7 +3,19 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 
 const ROOT = join(import.meta.dirname, "..", "..");
-const FOLDERS = ["kinds", "runtime", "gitops", "eval", "graph", "kube", "pr", "store", "install"];
+const FOLDERS = [
+  "kinds",
+  "runtime",
+  "gitops",
+  "eval",
+  "graph",
+  "kube",
+  "pr",
+  "store",
+  "install",
+  "sources",
+  "data",
+];
 
 /** Where a reason or an error's code is written in the code. */
 const PATTERNS = [

@@ -5,6 +5,7 @@ import { revisionOf } from "../../graph/graph.ts";
 import { condition, ready, reconciling, stalled } from "../../runtime/conditions.ts";
 import type { Decision, EffectOutcome, EffectRequest } from "../../runtime/kind.ts";
 import { revisionFields } from "../types.ts";
+import { decideResolution, type FetchedSource, type ObservedFetch, outsideSources } from "./resolution.ts";
 
 /** Everything that the result depends on. */
 export interface PrepareInput {
@@ -14,6 +15,8 @@ export interface PrepareInput {
   readonly artifacts: Readonly<Record<string, string>>;
   /** Cases of the EvalSuites that steps name. */
   readonly suites: Readonly<Record<string, EvalSuite["spec"]["cases"]>>;
+  /** What was read from the urls among the sources. */
+  readonly fetched?: readonly FetchedSource[];
 }
 
 /** What the effect has come to: published, or which gate does not hold. */
@@ -31,7 +34,10 @@ export interface ObservedDataset {
   readonly dataset: Dataset;
   readonly datasets: ReadonlyMap<string, Dataset>;
   readonly suites: ReadonlyMap<string, EvalSuite>;
-  readonly preparation: EffectOutcome | undefined;
+  readonly serviceAccountName: string;
+  readonly fetch: ObservedFetch;
+  /** Of an input, by its digest: it is known once the urls are read. */
+  readonly preparation: (inputDigest: string) => EffectOutcome | undefined;
 }
 
 interface Missing {
@@ -47,11 +53,12 @@ export function referencesOf({ sources, steps }: DatasetSpec): { datasets: strin
   };
 }
 
-/** The input of the preparation, or what it waits for. Used by `observe` too, which needs its digest. */
+/** The input of the preparation, or what it waits for. */
 export function prepareInput(
   dataset: Dataset,
   datasets: ReadonlyMap<string, Dataset>,
   suites: ReadonlyMap<string, EvalSuite>,
+  fetched?: readonly FetchedSource[],
 ): { input: PrepareInput; revision: string } | { missing: Missing } {
   const { spec } = dataset;
   const names = referencesOf(spec);
@@ -80,12 +87,17 @@ export function prepareInput(
         message: "a file of a source has no digest: only a Repository sets it",
       },
     };
-  return { input: { name: dataset.metadata.name, spec: behaving(spec), artifacts, suites: cases }, revision };
+  const { name } = dataset.metadata;
+  const input = { name, spec: behaving(spec), artifacts, suites: cases, ...(fetched ? { fetched } : {}) };
+  return { input, revision };
 }
 
 /** Without what does not change the result, so that pausing a Dataset prepares nothing anew. */
-function behaving({ suspend: _, ...spec }: DatasetSpec): DatasetSpec {
-  return spec;
+function behaving({ suspend: _, refresh: __, ...spec }: DatasetSpec): DatasetSpec {
+  return {
+    ...spec,
+    sources: spec.sources.map(({ secretRef: ___, region: ____, ...source }) => source),
+  } as DatasetSpec;
 }
 
 function isReady({ status, metadata }: Dataset): boolean {
@@ -97,12 +109,52 @@ function isReady({ status, metadata }: Dataset): boolean {
 const RETRY_MS = 60_000;
 
 /** What was published stays in the status until something else is: dependents go on with it. */
-export function decide(
-  { dataset, datasets, suites, preparation }: ObservedDataset,
+export function decide(observed: ObservedDataset, now: Date): Decision<DatasetStatus> {
+  const { dataset, serviceAccountName, fetch } = observed;
+  if (outsideSources(dataset).length === 0) return decidePreparation(observed, undefined, now);
+  const { resolved, effects, requeueAfterMs } = decideResolution(dataset, serviceAccountName, fetch, now);
+  const again = requeueAfterMs === undefined ? {} : { requeueAfterMs };
+  if (!("output" in resolved)) {
+    const failure = "failure" in resolved ? resolved.failure : undefined;
+    const conditions = failure
+      ? (failure.retryable ? reconciling : stalled)(failure.code, failure.message)
+      : reconciling("ResolvingSources", "the urls of the sources are read");
+    const events = failure ? [warning(failure.code, failure.message)] : [];
+    return {
+      children: [],
+      effects: [...effects],
+      status: { ...published(dataset), conditions },
+      events,
+      ...again,
+    };
+  }
+  const decision = decidePreparation(observed, resolved.output.sources, now);
+  const { failure } = resolved;
+  const fresh = failure
+    ? condition("SourcesResolved", "False", failure.code, failure.message)
+    : condition("SourcesResolved", "True", "Resolved", "what the urls hold was read");
+  const waits = [requeueAfterMs, decision.requeueAfterMs].filter((wait) => wait !== undefined);
+  return {
+    ...decision,
+    effects: [...effects, ...decision.effects],
+    status: {
+      ...decision.status,
+      resolution: resolved.resolution,
+      conditions: [...(decision.status.conditions ?? []), fresh],
+    },
+    ...(waits.length > 0 ? { requeueAfterMs: Math.min(...waits) } : {}),
+  };
+}
+
+const warning = (reason: string, note: string) => ({ type: "Warning" as const, reason, note });
+
+function decidePreparation(
+  { dataset, datasets, suites, preparation: outcomeOf }: ObservedDataset,
+  fetched: readonly FetchedSource[] | undefined,
   now: Date,
 ): Decision<DatasetStatus> {
   const before = published(dataset);
-  const prepared = prepareInput(dataset, datasets, suites);
+  const prepared = prepareInput(dataset, datasets, suites, fetched);
   if ("missing" in prepared) {
     const { reason, message } = prepared.missing;
     return { children: [], effects: [], status: { ...before, conditions: reconciling(reason, message) } };
@@ -116,6 +168,7 @@ export function decide(
     durable: true,
   };
   const base = { ...before, ...revisionFields(revision) };
+  const preparation = outcomeOf(effect.inputDigest);
   if (!preparation || preparation.state === "Running") {
     const attempt = preparation?.attempt ?? 1;
     const status = { ...base, conditions: reconciling("Preparing", "the rows are read and prepared") };
@@ -136,7 +189,7 @@ export function decide(
         again ? { ...effect, attempt: preparation.attempt + 1 } : { ...effect, attempt: preparation.attempt },
       ],
       status: { ...base, conditions: retryable ? reconciling(code, message) : stalled(code, message) },
-      events: [{ type: "Warning", reason: code, note: message }],
+      events: [warning(code, message)],
       ...(retryable && !again ? { requeueAfterMs: waitMs } : {}),
     };
   }
@@ -165,7 +218,7 @@ function settled(
           condition("GatesPassed", "False", "GateFailed", message),
         ],
       },
-      events: [{ type: "Warning", reason: "GateFailed", note: message }],
+      events: [warning("GateFailed", message)],
     };
   }
   const rows = artifact?.rows ?? 0;
@@ -197,8 +250,8 @@ function settled(
 
 /** The fields that speak of what is published. */
 function published({ status }: Dataset): DatasetStatus {
-  const { artifact, splits, read, steps, piiRows, words, revision, shortRevision } = status ?? {};
+  const { artifact, splits, read, steps, piiRows, words, revision, shortRevision, resolution } = status ?? {};
   return JSON.parse(
-    JSON.stringify({ revision, shortRevision, artifact, splits, read, steps, piiRows, words }),
+    JSON.stringify({ revision, shortRevision, artifact, splits, read, steps, piiRows, words, resolution }),
   ) as DatasetStatus;
 }

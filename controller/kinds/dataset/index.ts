@@ -5,19 +5,22 @@ import type { SourceData } from "../../data/prepare.ts";
 import { prepareInThread } from "../../data/run.ts";
 import { SlipwayError } from "../../errors.ts";
 import { loadCases } from "../../eval/cases.ts";
-import { canonicalJson, digestOf, type Json } from "../../graph/canonical.ts";
+import { canonicalJson, type Json } from "../../graph/canonical.ts";
 import type { KubeObject } from "../../kube/resources.ts";
+import type { SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
 import type { BlobStore } from "../../store/store.ts";
+import { tenantOf } from "../tenant.ts";
 import { DATASET, EVAL_SUITE } from "../types.ts";
 import {
   decide,
   type ObservedDataset,
   type PrepareInput,
   type PrepareOutput,
-  prepareInput,
   referencesOf,
 } from "./decide.ts";
+import { fetchEffect } from "./fetch.ts";
+import { fetchDigest, roundOf } from "./resolution.ts";
 
 function observe(object: KubeObject, view: View): ObservedDataset {
   const dataset = object as unknown as Dataset;
@@ -32,18 +35,26 @@ function observe(object: KubeObject, view: View): ObservedDataset {
     );
   const datasets = get<Dataset>(DATASET, names.datasets);
   const suites = get<EvalSuite>(EVAL_SUITE, names.suites);
-  const prepared = prepareInput(dataset, datasets, suites);
-  const preparation =
-    "input" in prepared
-      ? view.effect({ kind: "Dataset", namespace, name }, "prepare", digestOf(prepared.input))
-      : undefined;
-  return { dataset, datasets, suites, preparation };
+  const effect = (effectName: string, digest: string) =>
+    view.effect({ kind: "Dataset", namespace, name }, effectName, digest);
+  const round = roundOf(dataset);
+  return {
+    dataset,
+    datasets,
+    suites,
+    serviceAccountName: tenantOf(object, view),
+    fetch: {
+      current: effect("fetch", fetchDigest(dataset, round)),
+      next: effect("fetch", fetchDigest(dataset, round + 1)),
+    },
+    preparation: (digest) => effect("prepare", digest),
+  };
 }
 
 /** Reads what the sources name by digest, prepares it beside the main thread, and publishes it whole or not at all. */
 function prepareEffect(blobs: BlobStore): EffectHandler {
   return async (input, { signal }) => {
-    const { name, spec, artifacts, suites } = input as unknown as PrepareInput;
+    const { name, spec, artifacts, suites, fetched = [] } = input as unknown as PrepareInput;
     const sources: SourceData[] = [];
     for (const source of spec.sources) {
       const files = source.datasetRef
@@ -56,10 +67,12 @@ function prepareEffect(blobs: BlobStore): EffectHandler {
             ),
           ]
         : await Promise.all(
-            (source.files ?? []).map(async ({ path, digest = "" }) => ({
-              path,
-              data: await blobs.get(digest),
-            })),
+            (source.files ?? fetched.find((each) => each.name === source.name)?.files ?? []).map(
+              async ({ path, digest = "" }) => ({
+                path,
+                data: await blobs.get(digest),
+              }),
+            ),
           );
       sources.push({ name: source.name, files });
     }
@@ -109,7 +122,7 @@ async function caseTexts(section: EvalSuite["spec"]["cases"], blobs: BlobStore):
   return cases.flatMap(({ vars }) => Object.values(vars ?? {}).filter((value) => typeof value === "string"));
 }
 
-export function dataset(blobs: BlobStore): Kind<ObservedDataset, DatasetStatus> {
+export function dataset(blobs: BlobStore, secrets: SecretReader): Kind<ObservedDataset, DatasetStatus> {
   return {
     type: DATASET,
     childTypes: [],
@@ -122,6 +135,6 @@ export function dataset(blobs: BlobStore): Kind<ObservedDataset, DatasetStatus> 
         ...suites.map((name) => ({ type: EVAL_SUITE, name })),
       ];
     },
-    effects: { prepare: prepareEffect(blobs) },
+    effects: { fetch: fetchEffect(blobs, secrets), prepare: prepareEffect(blobs) },
   };
 }

@@ -36,7 +36,17 @@ export const FULL: Readonly<Record<string, Spec>> = {
     sources: [
       { name: "tickets", files: [{ path: "data/tickets.jsonl.gz", digest }], weight: 0.5 },
       { name: "older", datasetRef: { name: "older" }, split: "test" },
+      {
+        name: "bucket",
+        url: "s3://team/rows/a.jsonl",
+        digest,
+        endpoint: "https://s3.example.com",
+        region: "eu-1",
+        secretRef: { name: "s3" },
+      },
+      { name: "hub", url: "hf://datasets/team/rows@main/data" },
     ],
+    refresh: "1h",
     onBadRow: "Drop",
     steps: [
       { name: "clean", type: "normalize" },

@@ -29,11 +29,21 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
     field: "spec.budget.timeout",
     spec: variant("EvalSuite", { budget: { timeout: "0s" } }),
   },
-  "Dataset spec.sources[]: a source needs either files or datasetRef": {
+  "Dataset spec.sources[]: a source needs one of files, url and datasetRef": {
     field: "spec.sources[0]",
     spec: variant("Dataset", {
       sources: [{ name: "both", files: [{ path: "a.csv" }], datasetRef: { name: "a" } }],
     }),
+  },
+  "Dataset spec.sources[]: digest, endpoint, region and secretRef go with url": {
+    field: "spec.sources[0]",
+    spec: variant("Dataset", {
+      sources: [{ name: "a", files: [{ path: "a.csv" }], secretRef: { name: "s" } }],
+    }),
+  },
+  "Dataset spec.refresh: write a duration from 1m to 168h": {
+    field: "spec.refresh",
+    spec: variant("Dataset", { refresh: "1s" }),
   },
   "Dataset spec.steps[]: a step of type length, language, decontaminate or sample needs the section of that name":
     {

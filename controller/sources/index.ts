@@ -1,0 +1,29 @@
+import { SlipwayError } from "../errors.ts";
+import { resolveHttp } from "./http.ts";
+import { resolveHub } from "./hub.ts";
+import { resolveS3 } from "./s3.ts";
+import type { PinnedSource, SourceAccess } from "./types.ts";
+
+export { credentialsOf } from "./credentials.ts";
+export { readFile } from "./read.ts";
+export type * from "./types.ts";
+
+/**
+ * What `https://…`, `s3://bucket/key` or `hf://[datasets/]organisation/name[@revision][/path]` is now: its files, each
+ * pinned as far as the source allows, to be read by {@link readFile}.
+ * @throws SlipwayError HostNotAllowed, SourceNotFound, SourceForbidden, SourceRefused, SourceTooLarge; retryable:
+ *   SourceUnavailable, SourceChanged. The signal's reason when it was aborted.
+ */
+export async function resolveSource(
+  reference: string,
+  access: SourceAccess,
+  signal: AbortSignal,
+): Promise<PinnedSource> {
+  if (reference.startsWith("s3://")) return resolveS3(reference, access, signal);
+  if (reference.startsWith("hf://")) return resolveHub(reference, access, signal);
+  if (/^https?:\/\//.test(reference) && URL.canParse(reference))
+    return resolveHttp(reference, access, signal);
+  throw new SlipwayError("SourceRefused", `${reference.slice(0, 80)} is no source`, {
+    hint: "write https://…, s3://bucket/key or hf://datasets/organisation/name",
+  });
+}

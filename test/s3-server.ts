@@ -1,0 +1,83 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { AwsClient } from "aws4fetch";
+import { versitygwBinary } from "../controller/dev/s3.ts";
+
+/** A real S3 server over a folder, with one pair of keys that may do everything. */
+export interface S3Server {
+  readonly url: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  createBucket(name: string): Promise<void>;
+  put(bucket: string, key: string, data: string | Uint8Array): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const KEYS = { accessKeyId: "slipway-test", secretAccessKey: "slipway-test-secret" };
+
+/** Builds it first where it is not in the cache: a minute. */
+export async function startS3(signal?: AbortSignal): Promise<S3Server> {
+  const program = await versitygwBinary({ report: () => {}, signal });
+  const folder = await mkdtemp(join(tmpdir(), "slipway-s3-"));
+  const data = join(folder, "data");
+  const meta = join(folder, "meta");
+  await mkdir(data);
+  await mkdir(meta);
+  const port = await freePort();
+  const child = spawn(
+    program,
+    // Attributes beside the files: not every file system has extended ones.
+    ["--port", `127.0.0.1:${port}`, "posix", "--sidecar", meta, data],
+    {
+      stdio: "ignore",
+      env: { ...process.env, ROOT_ACCESS_KEY: KEYS.accessKeyId, ROOT_SECRET_KEY: KEYS.secretAccessKey },
+    },
+  );
+  const url = `http://127.0.0.1:${port}`;
+  const client = new AwsClient({ ...KEYS, service: "s3", region: "us-east-1", retries: 0 });
+  const send = async (method: string, path: string, body?: string | Uint8Array) => {
+    const answer = await client.fetch(`${url}/${path}`, {
+      method,
+      ...(body === undefined ? {} : { body: body as string }),
+    });
+    if (!answer.ok) throw new Error(`${method} ${path}: HTTP ${answer.status} ${await answer.text()}`);
+    await answer.arrayBuffer();
+  };
+  await ready(url, child);
+  return {
+    url,
+    ...KEYS,
+    createBucket: (name) => send("PUT", name),
+    put: (bucket, key, content) => send("PUT", `${bucket}/${key}`, content),
+    stop: async () => {
+      const ended = once(child, "exit");
+      child.kill("SIGKILL");
+      await ended;
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function ready(url: string, child: ChildProcess): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    if (child.exitCode !== null) throw new Error(`versitygw ended with ${child.exitCode}`);
+    if (await fetch(url).catch(() => undefined)) return;
+    await sleep(50);
+  }
+  child.kill("SIGKILL");
+  throw new Error("versitygw does not answer");
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}
