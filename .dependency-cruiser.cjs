@@ -48,6 +48,7 @@ const layers = [
   [
     "controller/pr",
     [
+      "controller/data",
       "schemas",
       "controller/graph",
       "controller/kube",

@@ -170,6 +170,7 @@ function joinRepositories(
     forgeOf: forgeFactory(secrets),
     recorder: manager.events,
     writeSummaries: (repository, list) => writeSummaries(client, repository, list),
+    wake: (key) => pullQueue?.add(key),
     log,
     now: Date.now,
   });

@@ -1,9 +1,12 @@
+import { diffDataset } from "../controller/data/diff/diff.ts";
 import { type Ask, type RunResult, runEvaluation } from "../controller/eval/index.ts";
 import { loadSnapshot } from "../controller/gitops/snapshot.ts";
 import type { Source } from "../controller/gitops/source.ts";
 import { impactOf } from "../controller/graph/impact.ts";
 import { summarize } from "../controller/kinds/eval-run/summary.ts";
 import type { Assessment } from "../controller/pr/assess.ts";
+import { type DataPlan, planDiffs } from "../controller/pr/data/plan.ts";
+import type { DataState } from "../controller/pr/data/state.ts";
 import { type RunState, verdictOf } from "../controller/pr/decide.ts";
 import type { PullRequest } from "../controller/pr/forge/forge.ts";
 import { type PlannedRun, planEvaluation } from "../controller/pr/plan.ts";
@@ -32,6 +35,8 @@ export interface PullRequestOptions {
   readonly running?: readonly string[];
   /** A run's status instead of what the evaluation gave. */
   readonly status?: Readonly<Record<string, EvalRun["status"]>>;
+  /** Datasets whose comparison has not finished. */
+  readonly comparing?: readonly string[];
   /** Changes a result before it is reported. */
   readonly tamper?: (result: RunResult) => RunResult;
 }
@@ -44,9 +49,15 @@ export async function pullRequest(options: PullRequestOptions): Promise<ReportIn
   const plan = planEvaluation(assessment, options.settings ?? {}, options.trusted ?? true);
   const runs: RunState[] = [];
   for (const planned of plan.runs) runs.push(await stateOf(planned, options));
+  const data: DataState[] = [];
+  for (const diff of assessment.head
+    ? planDiffs(assessment.base, assessment.head, options.trusted ?? true)
+    : [])
+    data.push(await comparedTo(diff, options));
   const verdict = verdictOf({
     assessment,
     runs,
+    data,
     notEvaluated: plan.notEvaluated,
     onNotEvaluated: options.settings?.onNotEvaluated ?? "Pass",
   });
@@ -56,6 +67,7 @@ export async function pullRequest(options: PullRequestOptions): Promise<ReportIn
     assessment,
     plan,
     runs,
+    data,
     verdict,
     limit: 65_336,
   };
@@ -70,6 +82,13 @@ export async function assessmentOf({ base, head, conflicts = [] }: PullRequestOp
   if (conflicts.length > 0) return { ...shas, conflicts, base: before, head: undefined, impact: undefined };
   const after = await loadSnapshot(memorySource(merged), "");
   return { ...shas, conflicts, base: before, head: after, impact: impactOf(before.graph, after.graph) };
+}
+
+async function comparedTo(plan: DataPlan, { comparing = [] }: PullRequestOptions): Promise<DataState> {
+  const { dataset } = plan;
+  if (plan.state === "NotCompared") return plan;
+  if (comparing.includes(dataset)) return { dataset, state: "Running" };
+  return { dataset, state: "Compared", diff: await diffDataset(plan.input) };
 }
 
 async function stateOf(planned: PlannedRun, options: PullRequestOptions): Promise<RunState> {

@@ -1,5 +1,8 @@
 import type { PullRequestOptions } from "./pull-request.ts";
 import { deployment, jsonl, limited, model, prompt, REPOSITORY, suite } from "./support-repository.ts";
+import { careless, dataset, rowLines, TRAINING, trainingRows } from "./training-repository.ts";
+
+const bad = [...trainingRows(60), { prompt: "no answer" }, "no JSON"];
 
 /** Pull requests as they happen, by name: their reports are golden files. */
 export const PULL_REQUESTS: Readonly<Record<string, PullRequestOptions>> = {
@@ -19,6 +22,33 @@ export const PULL_REQUESTS: Readonly<Record<string, PullRequestOptions>> = {
     head: { "prompt.yaml": prompt({ skill: 72 }) },
     ask: model,
   },
+  data: {
+    base: TRAINING,
+    head: {
+      "tickets.jsonl": rowLines(careless),
+      "new.yaml": dataset({
+        name: "refined",
+        spec: {
+          sources: [{ name: "all", datasetRef: { name: "tickets" } }],
+          steps: [
+            { name: "unseen", type: "decontaminate", decontaminate: { against: [{ name: "triage" }] } },
+          ],
+          splits: [
+            { name: "train", percent: 80 },
+            { name: "test", percent: 20 },
+          ],
+        },
+      }),
+    },
+  },
+  "data-gate": {
+    base: { ...TRAINING, "dataset.yaml": dataset({ spec: { gates: { minRows: 50 } } }) },
+    head: { "tickets.jsonl": rowLines(trainingRows(40)), "prompt.yaml": prompt({ skill: 90 }) },
+    ask: model,
+  },
+  "data-bad-rows": { base: TRAINING, head: { "tickets.jsonl": rowLines(bad) } },
+  "data-fork": { base: TRAINING, head: { "tickets.jsonl": rowLines(careless) }, trusted: false },
+  "data-pending": { base: TRAINING, head: { "tickets.jsonl": rowLines(careless) }, comparing: ["tickets"] },
   error: { base: REPOSITORY, head: { "prompt.yaml": prompt({ skill: 90 }) }, ask: limited },
   fork: { base: REPOSITORY, head: { "prompt.yaml": prompt({ skill: 90 }) }, trusted: false },
   invalid: {

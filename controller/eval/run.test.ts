@@ -9,6 +9,7 @@ import {
   targetOf,
 } from "../../test/eval-bundles.ts";
 import { type ModelEndpointOptions, startModelEndpoint } from "../../test/model-endpoint.ts";
+import type { ResultBucket } from "../store/store.ts";
 import { ModelError } from "./model/index.ts";
 import { type Progress, type RunDependencies, type RunInput, runEvaluation } from "./run.ts";
 
@@ -245,7 +246,7 @@ describe("calls", () => {
     let aged = false;
     const cache = {
       ...kept,
-      get: (tenant: string, bucket: "generation" | "grade", key: string, maxAgeMs?: number) =>
+      get: (tenant: string, bucket: ResultBucket, key: string, maxAgeMs?: number) =>
         aged && maxAgeMs === 1_000 ? undefined : kept.get(tenant, bucket, key),
     };
     const input = { ...sides(server.baseURL), tenant: "a", suite: suiteOf({}) };

@@ -5,6 +5,7 @@ import type { LoadError } from "../gitops/manifest.ts";
 import type { Snapshot } from "../gitops/snapshot.ts";
 import type { Change, ChangeKind } from "../graph/impact.ts";
 import type { Assessment } from "./assess.ts";
+import type { DataState } from "./data/state.ts";
 import { type ObservedPullRequest, type RunState, statusContext, verdictOf } from "./decide.ts";
 import type { NotEvaluated, NotEvaluatedReason } from "./plan.ts";
 
@@ -104,6 +105,7 @@ const verdict = (observed: Partial<ObservedPullRequest>) =>
     runs: [],
     notEvaluated: [],
     onNotEvaluated: "Pass",
+    data: [],
     ...observed,
   });
 
@@ -390,4 +392,54 @@ test("the status is the folder's own, where Repositories share a branch", () => 
   expect(statusContext({ spec: { ...spec, path: "teams/support" } })).toBe(
     "slipway/evals (main: teams/support)",
   );
+});
+
+describe("training data", () => {
+  const compared = (diff: object): DataState => ({
+    dataset: "tickets",
+    state: "Compared",
+    diff: { newPii: [], ...diff } as never,
+  });
+  const good = { summary: { rows: 8 } };
+  const gated = { summary: { rows: 2, fault: { gate: "minRows", message: "2 rows are left" } } };
+  const broken = { failure: { code: "BadRows", message: "a.jsonl:3: no JSON" } };
+  const rows = { added: 3, removed: 1, changed: 2, same: 4, near: true };
+
+  test("that cannot be prepared, or misses a gate, fails; what the base has already does not", () => {
+    expect(verdict({ data: [compared({ base: good, head: broken })] })).toMatchObject({
+      state: "failure",
+      reason: "DataFault",
+      summary: "Dataset tickets: BadRows, a.jsonl:3: no JSON",
+    });
+    expect(verdict({ data: [compared({ head: gated })] })).toMatchObject({
+      reason: "DataFault",
+      summary: "Dataset tickets: GateFailed minRows, 2 rows are left",
+    });
+    expect(verdict({ data: [compared({ base: broken, head: broken })] })).toMatchObject({
+      state: "success",
+      summary: "Dataset tickets: cannot be prepared, as before",
+    });
+  });
+
+  test("is waited for, but for a suite that has failed nothing is", () => {
+    const data: DataState[] = [{ dataset: "tickets", state: "Running" }];
+    expect(verdict({ data })).toMatchObject({ state: "pending", summary: "comparing Dataset tickets" });
+    expect(verdict({ data, runs: [run("triage", failed)] })).toMatchObject({ reason: "Failed" });
+    expect(verdict({ data, runs: [run("triage", passed)] })).toMatchObject({ state: "pending" });
+  });
+
+  test("is summed up where no suite says more", () => {
+    const data = [compared({ base: good, head: good, rows })];
+    expect(verdict({ data })).toMatchObject({
+      state: "success",
+      reason: "DataCompared",
+      summary: "Dataset tickets: 3 rows added, 1 removed, 2 changed",
+    });
+    expect(verdict({ data, runs: [run("triage", passed)] })).toMatchObject({ reason: "Passed" });
+  });
+
+  test("that was not compared fails nothing", () => {
+    const data: DataState[] = [{ dataset: "d", state: "NotCompared", reason: "Outside", message: "" }];
+    expect(verdict({ data })).toMatchObject({ state: "success", reason: "NotCovered" });
+  });
 });

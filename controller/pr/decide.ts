@@ -1,5 +1,6 @@
 import type { LoadError } from "../gitops/manifest.ts";
 import type { Assessment } from "./assess.ts";
+import { type DataState, newFault } from "./data/state.ts";
 import { oneLine } from "./escape.ts";
 import type { CommitState } from "./forge/forge.ts";
 import { count } from "./format.ts";
@@ -13,6 +14,7 @@ export interface ObservedPullRequest {
   readonly runs: readonly RunState[];
   readonly notEvaluated: readonly NotEvaluated[];
   readonly onNotEvaluated: "Pass" | "Fail";
+  readonly data: readonly DataState[];
 }
 
 /** Why the commit status is as it is. */
@@ -23,11 +25,13 @@ export type VerdictReason =
   | "SettingsOnly"
   | "NotCovered"
   | "Failed"
+  | "DataFault"
   | "Running"
   | "Error"
   | "AwaitingApproval"
   | "NotEvaluated"
   | "Inconclusive"
+  | "DataCompared"
   | "Passed";
 
 /** What the pull request comes to. */
@@ -96,8 +100,14 @@ function decide(observed: ObservedPullRequest, faults: readonly LoadError[]): De
   const standing = (wanted: Standing) => runs.filter((state) => standingOf(state) === wanted);
   const failed = standing("Failed");
   if (failed.length > 0) return ["failure", "Failed", statements(failed)];
+  for (const state of observed.data) {
+    const fault = newFault(state);
+    if (fault) return ["failure", "DataFault", `Dataset ${state.dataset}: ${fault.code}, ${fault.message}`];
+  }
   const running = standing("Running");
   if (running.length > 0) return ["pending", "Running", `evaluating ${suitesOf(running)}`];
+  const [comparing] = observed.data.filter(({ state }) => state === "Running");
+  if (comparing) return ["pending", "Running", `comparing Dataset ${comparing.dataset}`];
   const errors = standing("Error");
   if (errors.length > 0) return ["error", "Error", statements(errors)];
 
@@ -122,7 +132,22 @@ function decide(observed: ObservedPullRequest, faults: readonly LoadError[]): De
   if (inconclusive.length > 0) return ["success", "Inconclusive", statements(inconclusive) + left];
   if (runs.length > 0) return ["success", "Passed", statements(runs) + left];
   if (observed.runs.length > 0) return ["success", "NotCovered", "only advisory suites reach what changes"];
+  const compared = observed.data.flatMap(rowsInShort);
+  if (compared.length > 0) return ["success", "DataCompared", compared.join("; ")];
   return ["success", "NotCovered", "no suite reaches what changes"];
+}
+
+function rowsInShort(state: DataState): string[] {
+  if (state.state !== "Compared") return [];
+  const { rows, head } = state.diff;
+  const left = head && "summary" in head ? head.summary.rows : undefined;
+  if (rows)
+    return [
+      `Dataset ${state.dataset}: ${rows.added} rows added, ${rows.removed} removed, ${rows.changed} changed`,
+    ];
+  return [
+    `Dataset ${state.dataset}: ${left === undefined ? "cannot be prepared, as before" : count(left, "row")}`,
+  ];
 }
 
 /**

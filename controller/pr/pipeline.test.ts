@@ -1,9 +1,11 @@
 import { pino } from "pino";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { EvalRun, EvalRunStatus } from "../../schemas/eval-run.ts";
 import type { Repository, RepositoryStatus } from "../../schemas/repository.ts";
+import { memoryCache } from "../../test/eval-bundles.ts";
 import { BASE_SHA, type Files, HEAD_SHA, memorySource, repositoryWith } from "../../test/pull-request.ts";
 import { prompt, REPOSITORY, suite } from "../../test/support-repository.ts";
+import { rowLines, TRAINING, trainingRows } from "../../test/training-repository.ts";
 import { SlipwayError } from "../errors.ts";
 import { loadSnapshot } from "../gitops/snapshot.ts";
 import { blobDigest } from "../graph/canonical.ts";
@@ -11,6 +13,7 @@ import type { EventInput } from "../kube/events.ts";
 import type { KubeObject } from "../kube/resources.ts";
 import { ObjectStore } from "../kube/store.ts";
 import type { CommitStatus, Forge, ForgeComment, PullRequest } from "./forge/forge.ts";
+import { okToTest } from "./ok-to-test.ts";
 import { PullRequestReconciler } from "./pipeline.ts";
 
 const KEY = "support/llm";
@@ -50,6 +53,7 @@ function world(more: Partial<World> = {}) {
   const blobs = new Map<string, Uint8Array>();
   const calls: string[] = [];
   const events: EventInput[] = [];
+  const woken: string[] = [];
   const summaries: NonNullable<RepositoryStatus["pullRequests"]>[] = [];
   let version = 0;
   const store = (object: KubeObject) => {
@@ -142,11 +146,13 @@ function world(more: Partial<World> = {}) {
         },
         get: async (digest: string) => blobs.get(digest)!,
       },
+      results: memoryCache(),
     } as never,
     forgeOf: async () => forge,
     recorder: { record: (_: unknown, event: EventInput) => events.push(event) } as never,
     writeSummaries: async (_, list) => void summaries.push(list),
     log: pino({ level: "silent" }) as never,
+    wake: (key) => woken.push(key),
     now: () => it.now,
   });
   const reconcile = async () => {
@@ -178,6 +184,7 @@ function world(more: Partial<World> = {}) {
     comments,
     calls,
     events,
+    woken,
     summaries,
   };
 }
@@ -396,4 +403,41 @@ test("what was said about a pull request stands when its base has become the sam
   await reconcile();
   expect(comments.map(({ body }) => body)).toEqual(said);
   expect([...statuses.values()]).toEqual(status);
+});
+
+describe("training data", () => {
+  const changed = { ...TRAINING, "tickets.jsonl": rowLines(trainingRows(50)) };
+  const training = (more: Partial<World> = {}) =>
+    world({ commits: { [BASE_SHA]: TRAINING, [HEAD_SHA]: changed }, ...more });
+
+  test("is compared beside the reconcile, which is asked for again; then it is in the comment, once", async () => {
+    const { reconcile, stateOf, woken, comments } = training();
+    await reconcile();
+    expect(stateOf()).toBe("pending");
+    expect(comments[0]?.body).toContain("is being compared");
+    await vi.waitFor(() => expect(woken).toEqual([KEY]), { timeout: 15_000 });
+    await reconcile();
+    expect(stateOf()).toBe("success");
+    expect(comments).toHaveLength(1);
+    expect(comments[0]?.body).toContain("**0 rows added, 10 removed, 0 changed**");
+    await reconcile();
+    expect(woken).toEqual([KEY]);
+  });
+
+  test("of a fork is read in only when somebody vouches for it", async () => {
+    const { it, reconcile, comments, woken } = training({ pulls: [pull(7, HEAD_SHA, { fork: true })] });
+    await reconcile();
+    expect(comments[0]?.body).toContain("comes from a fork");
+    comments.push({
+      number: 7,
+      id: String(comments.length),
+      body: okToTest(HEAD_SHA),
+      author: "writer",
+      createdAt: "",
+      url: "",
+    });
+    it.now += 3_600_000;
+    await reconcile();
+    await vi.waitFor(() => expect(woken).toEqual([KEY]), { timeout: 15_000 });
+  });
 });

@@ -10,6 +10,8 @@ import type { ObjectStore } from "../kube/store.ts";
 import type { Logger } from "../log.ts";
 import type { StateStore } from "../store/store.ts";
 import { type Assessment, assess } from "./assess.ts";
+import { DatasetDiffs } from "./data/diffs.ts";
+import { planDiffs } from "./data/plan.ts";
 import { type PullRequestVerdict, verdictOf } from "./decide.ts";
 import type { Forge, PullRequest } from "./forge/forge.ts";
 import { fetchHeads } from "./heads.ts";
@@ -32,6 +34,8 @@ export interface PullRequestDependencies {
     repository: Repository,
     list: NonNullable<RepositoryStatus["pullRequests"]>,
   ) => Promise<void>;
+  /** Asks for another reconcile of a repository, without asking the forge. */
+  readonly wake: (key: string) => void;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -59,11 +63,13 @@ export class PullRequestReconciler {
   readonly #poked = new Set<string>();
   readonly #runs: PullRequestRuns;
   readonly #teller: Teller;
+  readonly #diffs: DatasetDiffs;
   readonly #assessments = new Recent<Assessment>(KEPT_ASSESSMENTS);
 
   constructor(dependencies: PullRequestDependencies) {
     this.#deps = dependencies;
     this.#runs = new PullRequestRuns(dependencies);
+    this.#diffs = new DatasetDiffs({ ...dependencies, results: dependencies.state.results });
     this.#teller = new Teller(dependencies.recorder, dependencies.log);
   }
 
@@ -207,17 +213,23 @@ export class PullRequestReconciler {
     signal: AbortSignal,
   ): Promise<PullRequestVerdict> {
     const assessment = await this.#assess(repository, pull);
-    const touched = assessment.impact !== undefined && assessment.impact.suites.length > 0;
+    const touched = touchesWhatIsJudged(assessment);
     const trusted = !pull.fork || (touched && (await this.#isVouched(forge, session, pull, signal)));
     const plan = planEvaluation(assessment, repository.spec.pullRequests ?? {}, trusted);
     const runs = await this.#runs.ensure(repository, pull, assessment, plan, signal);
+    const { base, head } = assessment;
+    const { namespace = "", name } = repository.metadata;
+    const data = head
+      ? this.#diffs.look(objectKey(namespace, name), namespace, planDiffs(base, head, trusted), signal)
+      : [];
     const verdict = verdictOf({
       assessment,
       runs,
+      data,
       notEvaluated: plan.notEvaluated,
       onNotEvaluated: repository.spec.pullRequests?.onNotEvaluated ?? "Fail",
     });
-    await this.#teller.verdict(repository, forge, pull, assessment, plan, runs, verdict, signal);
+    await this.#teller.verdict(repository, forge, pull, assessment, plan, runs, data, verdict, signal);
     return verdict;
   }
 
@@ -282,6 +294,11 @@ export class PullRequestReconciler {
     this.#teller.forget(key, () => true);
   }
 }
+
+/** Whether somebody's word is needed for a fork: a suite would run, or files would be read in. */
+const touchesWhatIsJudged = ({ impact }: Assessment): boolean =>
+  (impact?.suites.length ?? 0) > 0 ||
+  (impact?.changes ?? []).some(({ key, change }) => key.startsWith("Dataset/") && change !== "settings");
 
 const sourceOf = ({ spec: { url, branch } }: Repository) => `${url} ${branch}`;
 

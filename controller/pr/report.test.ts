@@ -5,6 +5,7 @@ import { PULL_REQUESTS } from "../../test/pull-requests.ts";
 import { deployment, model, prompt, REPOSITORY, suite } from "../../test/support-repository.ts";
 import { ModelError } from "../eval/model/types.ts";
 import type { RunResult } from "../eval/result.ts";
+import type { DataState } from "./data/state.ts";
 import { okToTest, vouchers } from "./ok-to-test.ts";
 import { type ReportInput, renderReport } from "./report.ts";
 
@@ -28,6 +29,27 @@ const hostileModel: NonNullable<PullRequestOptions["ask"]> = async (bundled, req
   if (at === HOSTILE.length) throw new ModelError("ModelRejected", HOSTILE.join(" "), { status: 400 });
   return { ...answer, text: HOSTILE[at]! };
 };
+
+/** The state with the text wherever a pull request's author has a say, and one that failed with it. */
+function hostileData(state: DataState, text: string): DataState[] {
+  if (state.state !== "Compared" || !state.diff.head || !("summary" in state.diff.head)) return [state];
+  const { summary } = state.diff.head;
+  const steps = summary.steps.map((step) => ({ ...step, name: text }));
+  const labels = [{ label: text, rows: 3 }];
+  const fault = { gate: text, message: text };
+  const diff = {
+    ...state.diff,
+    head: { summary: { ...summary, steps, labels, fault } },
+    newPii: state.diff.newPii.map((finding) => ({ ...finding, origins: [text] })),
+    leakage: { ...state.diff.leakage!, cases: [{ suite: text, id: text, rows: 1 }] },
+  };
+  const failed = { ...diff, head: { failure: { code: text, message: text } } };
+  return [
+    { ...state, diff },
+    { ...state, diff: failed },
+    { dataset: text, state: "NotCompared", reason: "Outside", message: text },
+  ];
+}
 
 /** What a forge looks for in text; outside of code only where it looks only there. */
 function expectHarmless(report: string): void {
@@ -90,6 +112,18 @@ describe("what others wrote", () => {
     });
     expectHarmless(report);
     expectHarmless(await render({ conflicts: HOSTILE }));
+  });
+
+  test("does nothing in what is said of training data", async () => {
+    const input = await pullRequest(PULL_REQUESTS.data!);
+    for (const text of HOSTILE) {
+      const report = renderReport({
+        ...input,
+        data: input.data.flatMap((state) => hostileData(state, text)),
+      });
+      expect(report).toContain("with a card number");
+      expectHarmless(report);
+    }
   });
 
   test("does nothing whatever it is", async () => {

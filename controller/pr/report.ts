@@ -2,6 +2,7 @@ import { code } from "./escape.ts";
 import { count } from "./format.ts";
 import { worstCases } from "./report/cases.ts";
 import { costAndLatency } from "./report/cost.ts";
+import { trainingData } from "./report/data.ts";
 import { gates } from "./report/gates.ts";
 import { headline } from "./report/headline.ts";
 import { DETAILS, type Detail, type ReportInput } from "./report/input.ts";
@@ -19,6 +20,7 @@ const SECTIONS: readonly ((input: ReportInput, detail: Detail) => string)[] = [
   errors,
   gates,
   worstCases,
+  trainingData,
   notEvaluated,
   costAndLatency,
   whatMergingChanges,

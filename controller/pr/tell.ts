@@ -5,6 +5,7 @@ import type { EventRecorder } from "../kube/events.ts";
 import { type KubeObject, objectKey } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
 import type { Assessment } from "./assess.ts";
+import type { DataState } from "./data/state.ts";
 import { type PullRequestVerdict, type RunState, statusContext } from "./decide.ts";
 import { oneLine } from "./escape.ts";
 import type { Forge, PullRequest } from "./forge/forge.ts";
@@ -40,6 +41,7 @@ export class Teller {
     assessment: Assessment,
     plan: EvaluationPlan,
     runs: readonly RunState[],
+    data: readonly DataState[],
     verdict: PullRequestVerdict,
     signal: AbortSignal,
   ): Promise<void> {
@@ -50,7 +52,7 @@ export class Teller {
     const statusText = canonicalJson(status);
     const marker = `<!-- slipway:report:${repository.metadata.namespace}/${repository.metadata.name} -->`;
     const limit = forge.maxCommentLength - 200;
-    const comment = renderReport({ repository, pull, assessment, plan, runs, verdict, limit });
+    const comment = renderReport({ repository, pull, assessment, plan, runs, data, verdict, limit });
     if (!verdict.report && told?.status !== statusText) {
       // A forge moves the base branch first and closes the pull request a moment later. Seen in between, it changes
       // nothing any more: what was said about it stands.

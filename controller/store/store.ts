@@ -80,11 +80,14 @@ export interface ReportStore {
   forget(object: string): Promise<void>;
 }
 
-/** Answers of models and verdicts of graders, kept per tenant. */
+/** Answers of models, verdicts of graders, and comparisons of Datasets. */
+export type ResultBucket = "generation" | "grade" | "data-diff";
+
+/** What was paid for or took long, kept per tenant. */
 export interface ResultCache {
   /** @param maxAgeMs answers older than this are not returned (for hosted aliases that move) */
-  get(tenant: string, bucket: "generation" | "grade", key: string, maxAgeMs?: number): Json | undefined;
-  put(tenant: string, bucket: "generation" | "grade", key: string, value: Json): Promise<void>;
+  get(tenant: string, bucket: ResultBucket, key: string, maxAgeMs?: number): Json | undefined;
+  put(tenant: string, bucket: ResultBucket, key: string, value: Json): Promise<void>;
 }
 
 /** What was left in the cluster when an object was applied last. */

@@ -43,6 +43,10 @@ function titleOf({ verdict, runs, repository }: ReportInput): Title {
       return verdict.state === "failure"
         ? ["❌", "not everything was evaluated", "CAUTION"]
         : ["⚪", "not evaluated", "WARNING"];
+    case "DataFault":
+      return ["❌", "the training data cannot be used", "CAUTION"];
+    case "DataCompared":
+      return ["✅", "training data changes", "NOTE"];
     case "Inconclusive":
       return ["🟡", "the cases cannot tell", "WARNING"];
     case "Failed":
@@ -87,6 +91,8 @@ function statements(input: ReportInput): string[] {
     said.push(
       `${capital(verdict.summary)}, see below. Nothing broken is applied, so mend them before merging.`,
     );
+  if (verdict.reason === "DataFault")
+    said.push(`${plain(verdict.summary, 300)}. Merged, nothing new would be published, see below.`);
   if (verdict.reason === "AwaitingApproval") {
     const suites = plan.notEvaluated.filter(({ reason }) => reason === "Fork").map(({ suite }) => suite);
     said.push(

@@ -1,5 +1,6 @@
 import type { Repository } from "../../../schemas/repository.ts";
 import type { Assessment } from "../assess.ts";
+import type { DataState } from "../data/state.ts";
 import type { PullRequestVerdict } from "../decide.ts";
 import type { PullRequest } from "../forge/forge.ts";
 import type { EvaluationPlan } from "../plan.ts";
@@ -11,6 +12,8 @@ export interface ReportInput {
   readonly assessment: Assessment;
   readonly plan: EvaluationPlan;
   readonly runs: readonly RunState[];
+  /** The Datasets that the change touches. */
+  readonly data: readonly DataState[];
   readonly verdict: PullRequestVerdict;
   /** Most characters of the comment. */
   readonly limit: number;

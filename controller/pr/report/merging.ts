@@ -54,6 +54,8 @@ function revisions({ change, baseRevision, headRevision }: Change): string {
 /** The suites that reach a changed object; that none does is worth knowing. */
 function judges({ key, change }: Change, { assessment, plan }: ReportInput): string {
   if (change === "settings" || key.startsWith("EvalSuite/")) return "–";
+  // Its rows are compared instead.
+  if (key.startsWith("Dataset/")) return "–";
   const reaching = (assessment.impact?.suites ?? []).filter(({ via }) => via.includes(key));
   if (reaching.length === 0) return change === "removed" ? "–" : "**no suite**";
   const running = new Set(plan.runs.map(({ suite }) => suite));
