@@ -25,6 +25,7 @@ const layers = [
     ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store"],
   ],
   ["controller/sources", ["schemas", "controller/graph", "controller/kube"]],
+  ["controller/lineage", ["schemas", "controller/graph"]],
   ["controller/data", ["schemas", "controller/graph"]],
   [
     "controller/work",
@@ -62,7 +63,7 @@ const layers = [
 ];
 const everywhere = ["controller/errors\\.ts$", "controller/log\\.ts$", "controller/config\\.ts$"];
 const pure =
-  "(/decide\\.ts$|/plan\\.ts$|/report\\.ts$|^controller/graph/|^controller/eval/statistics/|^controller/eval/graders/|^controller/eval/template/)";
+  "(/decide\\.ts$|/plan\\.ts$|/report\\.ts$|^controller/graph/|^controller/lineage/|^controller/eval/statistics/|^controller/eval/graders/|^controller/eval/template/)";
 const io =
   "^(node:)?(fs|fs/promises|net|http|https|tls|child_process|worker_threads|sqlite|dns)$|^node_modules/(undici|octokit|openai|simple-git|@kubernetes|pino)";
 

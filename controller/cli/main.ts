@@ -6,6 +6,8 @@ import { describeError } from "../errors.ts";
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   validate: async () => (await import("./validate.ts")).validateCommand(),
   eval: async () => (await import("./eval.ts")).evalCommand(),
+  lineage: async () => (await import("./lineage.ts")).lineageCommand(),
+  tree: async () => (await import("./tree.ts")).treeCommand(),
   install: async () => (await import("./install.ts")).installCommand(),
   controller: async () => (await import("./controller.ts")).controllerCommand(),
   dev: async () => (await import("./dev.ts")).devCommand(),

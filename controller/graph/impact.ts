@@ -29,7 +29,10 @@ export interface Impact {
 }
 
 /** Digest over the revisions of a suite's targets on one side; undefined when one is missing or unresolved. */
-export function sideRevision(suite: EvalSuiteSpec, graph: RevisionGraph): string | undefined {
+export function sideRevision(
+  suite: EvalSuiteSpec,
+  graph: { readonly nodes: ReadonlyMap<string, { readonly revision: string | undefined }> },
+): string | undefined {
   const targets: Record<string, readonly string[]> = {};
   for (const target of suite.targets) {
     const prompt = graph.nodes.get(nodeKey("PromptTemplate", target.promptRef.name))?.revision;

@@ -1,0 +1,105 @@
+import type { DatasetSpec, DatasetStatus } from "../../schemas/dataset.ts";
+import type { EvalRunSpec, EvalRunStatus } from "../../schemas/eval-run.ts";
+import type { EvalSuiteStatus } from "../../schemas/eval-suite.ts";
+import type { ModelDeploymentSpec, ModelDeploymentStatus } from "../../schemas/model-deployment.ts";
+import type { PromptTemplateStatus } from "../../schemas/prompt-template.ts";
+import type { RepositorySpec, RepositoryStatus } from "../../schemas/repository.ts";
+import { conditionOf, type Listed, printable, short } from "./listed.ts";
+
+/** Something of the chain that is no object of Slipway's: a commit, a file, a base model, a ConfigMap. */
+export interface Outside {
+  readonly kind: string;
+  readonly name: string;
+  readonly facts: readonly string[];
+}
+
+export interface Facts {
+  /** Short texts, most telling first. */
+  readonly facts: readonly string[];
+  /** What it reads. */
+  readonly sources: readonly Outside[];
+  /** What it leaves behind for others. */
+  readonly products: readonly Outside[];
+}
+
+type Reader<Spec, Status> = (spec: Spec, status: Partial<Status>, object: Listed) => Partial<Facts>;
+
+const list = (...facts: (string | false | undefined)[]): string[] =>
+  facts.filter((fact): fact is string => typeof fact === "string" && fact !== "").map(printable);
+
+/** Without the query, in which presigned addresses carry a key. */
+const address = (url: string): string => url.replace(/[?#].*$/s, "");
+
+const repository: Reader<RepositorySpec, RepositoryStatus> = (spec, status) => {
+  const { lastAppliedRevision: applied, lastAttemptedRevision: attempted } = status;
+  return {
+    facts: list(
+      spec.path !== "" && `path ${spec.path}`,
+      attempted !== undefined && attempted !== applied && `trying ${short(attempted)}`,
+    ),
+    sources:
+      applied === undefined
+        ? []
+        : [{ kind: "Commit", name: short(applied), facts: list(address(spec.url), `branch ${spec.branch}`) }],
+  };
+};
+
+const dataset: Reader<DatasetSpec, DatasetStatus> = (spec, { artifact, revision }) => ({
+  facts: artifact
+    ? list(
+        `${artifact.rows} rows`,
+        short(artifact.digest),
+        artifact.revision !== revision && `made from revision ${short(artifact.revision)}`,
+      )
+    : ["nothing published"],
+  sources: spec.sources.flatMap(({ files }) =>
+    (files ?? []).map(({ path, digest }) => ({
+      kind: "File",
+      name: path,
+      facts: [digest === undefined ? "no digest" : short(digest)],
+    })),
+  ),
+});
+
+const promptTemplate: Reader<unknown, PromptTemplateStatus> = (_, { configMapName }) => ({
+  products: configMapName === undefined ? [] : [{ kind: "ConfigMap", name: configMapName, facts: [] }],
+});
+
+const modelDeployment: Reader<ModelDeploymentSpec, ModelDeploymentStatus> = (_, { endpoint }) => ({
+  facts: endpoint ? list(`model ${endpoint.model}`, `at ${address(endpoint.url)}`) : ["no endpoint"],
+});
+
+const evalSuite: Reader<unknown, EvalSuiteStatus> = (_, { cases, score }, object) => {
+  const passing = conditionOf(object, "Passing");
+  return {
+    facts: list(
+      passing ? passing.reason : "no verdict",
+      score !== undefined && `score ${score}`,
+      cases !== undefined && `${cases} cases`,
+    ),
+  };
+};
+
+const evalRun: Reader<EvalRunSpec, EvalRunStatus> = ({ trigger, pullRequest }, status) => ({
+  facts: list(
+    status.verdict ?? `no verdict, ${status.progress ?? "not started"}`,
+    status.score !== undefined && `score ${status.score}`,
+    pullRequest === undefined ? `trigger ${trigger}` : `pull request ${pullRequest}`,
+  ),
+});
+
+/** By kind. A kind that is not here has no facts, and its edges all the same. */
+const READERS: Readonly<Record<string, Reader<never, object>>> = {
+  Repository: repository,
+  Dataset: dataset,
+  PromptTemplate: promptTemplate,
+  ModelDeployment: modelDeployment,
+  EvalSuite: evalSuite,
+  EvalRun: evalRun,
+};
+
+/** What an object says of its place in the chain. Its spec and status must have passed their schemas. */
+export function factsOf(object: Listed, spec: unknown, status: unknown): Facts {
+  const read = READERS[object.kind]?.(spec as never, status as object, object);
+  return { facts: read?.facts ?? [], sources: read?.sources ?? [], products: read?.products ?? [] };
+}
