@@ -75,7 +75,7 @@ const evalSuite: Reader<unknown, EvalSuiteStatus> = (_, { cases, score }, object
     facts: list(
       passing ? passing.reason : "no verdict",
       score !== undefined && `score ${score}`,
-      cases !== undefined && `${cases} cases`,
+      cases !== undefined && `${cases} case${cases === 1 ? "" : "s"}`,
     ),
   };
 };
