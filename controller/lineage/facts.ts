@@ -44,7 +44,7 @@ const repository: Reader<RepositorySpec, RepositoryStatus> = (spec, status) => {
   };
 };
 
-const dataset: Reader<DatasetSpec, DatasetStatus> = (spec, { artifact, revision }) => ({
+const dataset: Reader<DatasetSpec, DatasetStatus> = (spec, { artifact, revision, resolution }) => ({
   facts: artifact
     ? list(
         `${artifact.rows} rows`,
@@ -52,14 +52,32 @@ const dataset: Reader<DatasetSpec, DatasetStatus> = (spec, { artifact, revision 
         artifact.revision !== revision && `made from revision ${short(artifact.revision)}`,
       )
     : ["nothing published"],
-  sources: spec.sources.flatMap(({ files }) =>
-    (files ?? []).map(({ path, digest }) => ({
+  sources: spec.sources.flatMap(({ name, url, files = [] }) => [
+    ...files.map(({ path, digest }) => ({
       kind: "File",
       name: path,
       facts: [digest === undefined ? "no digest" : short(digest)],
     })),
-  ),
+    ...(url === undefined
+      ? []
+      : [
+          fetched(
+            url,
+            resolution?.sources.find((each) => each.name === name),
+          ),
+        ]),
+  ]),
 });
+
+type Resolved = NonNullable<DatasetStatus["resolution"]>["sources"][number];
+
+const fetched = (url: string, resolved: Resolved | undefined): Outside => ({
+  kind: "Source",
+  name: address(resolved?.resolved ?? url),
+  facts: resolved ? list(counted(resolved.files, "file"), short(resolved.digest)) : ["not read yet"],
+});
+
+const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 const promptTemplate: Reader<unknown, PromptTemplateStatus> = (_, { configMapName }) => ({
   products: configMapName === undefined ? [] : [{ kind: "ConfigMap", name: configMapName, facts: [] }],
@@ -75,7 +93,7 @@ const evalSuite: Reader<unknown, EvalSuiteStatus> = (_, { cases, score }, object
     facts: list(
       passing ? passing.reason : "no verdict",
       score !== undefined && `score ${score}`,
-      cases !== undefined && `${cases} case${cases === 1 ? "" : "s"}`,
+      cases !== undefined && counted(cases, "case"),
     ),
   };
 };

@@ -221,6 +221,26 @@ describe("what is not as it should be", () => {
       expect(lineage("Dataset/tickets", [{ ...tickets, status: broken }]).subject.state).toBe("NotReady");
   });
 
+  test("an outside source as it was resolved, before that as it is written, and never with its query", () => {
+    const spec = { url: "https://data.example.com/rows.jsonl?sig=hush" };
+    const read = (status: object) =>
+      lineage("Dataset/web", [dataset("web", spec, status)]).upstream.at(-1)?.node;
+    expect(read({})).toMatchObject({ name: "https://data.example.com/rows.jsonl", facts: ["not read yet"] });
+    const sources = [
+      {
+        name: "s",
+        resolved: "hf://datasets/o/n@abc/x",
+        digest: `sha256:${"7".repeat(64)}`,
+        files: 2,
+        bytes: 9,
+      },
+    ];
+    expect(read({ resolution: { round: 0, at: "2026-01-01T00:00:00Z", sources } })).toMatchObject({
+      name: "hf://datasets/o/n@abc/x",
+      facts: ["2 files", "sha256:777777777777"],
+    });
+  });
+
   test("files of one name with different content are two", () => {
     const other = dataset("other", {
       files: [{ path: "data/tickets.jsonl", digest: `sha256:${"9".repeat(64)}` }],
