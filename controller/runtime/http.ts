@@ -28,6 +28,8 @@ export interface PostRoute {
   /** More is answered 413 without being read; 1 MiB unless given. */
   readonly maxBytes?: number;
   readonly handle: (request: PostRequest) => Promise<Answer>;
+  /** Answers GET at the same path. */
+  readonly get?: (request: Pick<PostRequest, "headers" | "url">) => Promise<Answer>;
 }
 
 /** A route that reads and writes streams itself, and may take as long as it needs. */
@@ -117,6 +119,8 @@ async function answer(
   const path = pathOf(request);
   const route = routes.get(path);
   if (route) {
+    if (request.method === "GET" && route.get)
+      return route.get({ headers: request.headers, url: urlOf(request) });
     if (request.method !== "POST") return { status: 405, body: "POST only\n" };
     const body = await readBody(request, route.maxBytes ?? DEFAULT_MAX_BYTES);
     return route.handle({ headers: request.headers, body, url: urlOf(request) });

@@ -39,6 +39,11 @@ const MIGRATIONS: readonly string[] = [
      body TEXT NOT NULL,
      PRIMARY KEY (object, input)
    ) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE uploads (
+     object TEXT NOT NULL,
+     digest TEXT NOT NULL,
+     PRIMARY KEY (object, digest)
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 /**

@@ -11,8 +11,11 @@ export function createReportStore(db: DatabaseSync, hook?: WriteHook): ReportSto
      WHERE reports.state <> 'Succeeded'`,
   );
   const find = db.prepare("SELECT body FROM reports WHERE object = ? AND input = ?");
-  const objects = db.prepare("SELECT DISTINCT object FROM reports");
+  const objects = db.prepare("SELECT object FROM reports UNION SELECT object FROM uploads");
   const remove = db.prepare("DELETE FROM reports WHERE object = ?");
+  const upload = db.prepare("INSERT INTO uploads (object, digest) VALUES (?, ?) ON CONFLICT DO NOTHING");
+  const uploaded = db.prepare("SELECT 1 FROM uploads WHERE object = ? AND digest = ?");
+  const removeUploads = db.prepare("DELETE FROM uploads WHERE object = ?");
   return {
     async put(object, input, report) {
       const body = canonicalJson(report);
@@ -22,9 +25,16 @@ export function createReportStore(db: DatabaseSync, hook?: WriteHook): ReportSto
       const row = find.get(object, input) as { body: string } | undefined;
       return row && (JSON.parse(row.body) as WorkReport);
     },
+    async addUpload(object, digest) {
+      hooked(hook, "report/upload", () => upload.run(object, digest));
+    },
+    hasUpload: (object, digest) => uploaded.get(object, digest) !== undefined,
     objects: () => (objects.all() as { object: string }[]).map((row) => row.object),
     async forget(object) {
-      hooked(hook, "report/forget", () => remove.run(object));
+      hooked(hook, "report/forget", () => {
+        remove.run(object);
+        removeUploads.run(object);
+      });
     },
   };
 }

@@ -65,7 +65,7 @@ export interface WorkReport {
   readonly reportedAt: number;
 }
 
-/** The latest report of each piece of work. */
+/** The latest report of each piece of work, and what it has stored. */
 export interface ReportStore {
   /**
    * Survives a killed process when it returns. Succeeded is the last word: a straggler's report after it is dropped.
@@ -74,7 +74,10 @@ export interface ReportStore {
    */
   put(object: string, input: string, report: WorkReport): Promise<void>;
   latest(object: string, input: string): WorkReport | undefined;
-  /** Every object that has a report. */
+  /** Notes that a pod of this object has stored this blob: it had the bytes, so its successors may read them. */
+  addUpload(object: string, digest: string): Promise<void>;
+  hasUpload(object: string, digest: string): boolean;
+  /** Every object that has a report or an upload. */
   objects(): string[];
   /** Forgets everything of an object that is gone. */
   forget(object: string): Promise<void>;

@@ -78,8 +78,24 @@ test("what a pod stores, another may read by the manifest that lists it, and not
   const head = await ask(`/artifacts/${manifest}`, { method: "HEAD", token: reader });
   expect(head.status).toBe(200);
   expect((await ask(`/artifacts/${other}`, { token: reader })).status).toBe(404);
-  expect((await ask(`/artifacts/${blobDigest(data)}`, { token })).status).toBe(404);
+  const stranger = tokens.issue({ ...claims, object: { ...object, name: "c" } });
+  expect((await ask(`/artifacts/${blobDigest(data)}`, { token: stranger })).status).toBe(404);
   expect((await put(reader, "x")).status).toBe(403);
+});
+
+test("the next pod reads what the one before it reported and stored", async () => {
+  const token = tokens.issue(claims);
+  expect((await ask("/work/report", { token })).status).toBe(404);
+  const checkpoint = (await (await put(token, "weights")).json()) as { digest: string };
+  await report(token, { state: "Running", progress: { step: 3, checkpoint } });
+  const answer = await ask("/work/report", { token: tokens.issue(claims) });
+  expect(await answer.json()).toMatchObject({ progress: { step: 3, checkpoint } });
+  expect(await (await ask(`/artifacts/${checkpoint.digest}`, { token })).text()).toBe("weights");
+  await report(token, { state: "Running", progress: { phase: "LoadingModel" } });
+  await report(token, { state: "Failed", error: { code: "HubUnreachable", message: "m" } });
+  expect(await (await ask("/work/report", { token })).json()).toMatchObject({ progress: { checkpoint } });
+  expect((await ask("/work/report", { token: tokens.issue({ ...claims, input: "d2" }) })).status).toBe(404);
+  expect((await ask("/work/report", { token: "x" })).status).toBe(401);
 });
 
 test("a token is refused without signature, when altered, and when its object is gone or made anew", async () => {

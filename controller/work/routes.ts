@@ -7,13 +7,13 @@ import type { Json } from "../graph/canonical.ts";
 import { intentObject } from "../runtime/effects.ts";
 import { type PostRoute, respond, type StreamRoute } from "../runtime/http.ts";
 import type { ObjectRef } from "../runtime/kind.ts";
-import type { BlobStore, ReportStore } from "../store/store.ts";
+import type { BlobStore, ReportStore, WorkReport } from "../store/store.ts";
 import type { WorkClaims, WorkTokens } from "./tokens.ts";
 
 export interface WorkRoutesOptions {
   readonly tokens: Pick<WorkTokens, "verify">;
   readonly blobs: BlobStore;
-  readonly reports: Pick<ReportStore, "put">;
+  readonly reports: Pick<ReportStore, "put" | "latest" | "addUpload" | "hasUpload">;
   /** The uid of the object that has this name now. */
   readonly uidOf: (object: ObjectRef) => string | undefined;
   readonly wake: (object: ObjectRef) => void;
@@ -45,20 +45,46 @@ export function workRoutes(options: WorkRoutesOptions): { streams: StreamRoute[]
     posts: [
       {
         path: "/work/report",
+        // What was said of this work before: a pod goes on where the one before it was.
+        get: async ({ headers }) => {
+          const claims = claimsOf(headers.authorization, options);
+          if (!claims) return { status: 401, body: "no valid token\n" };
+          const latest = reports.latest(ownerOf(claims), claims.input);
+          if (!latest) return { status: 404, body: "nothing was reported yet\n" };
+          return { status: 200, body: JSON.stringify(latest), contentType: "application/json" };
+        },
         maxBytes: MAX_REPORT_BYTES,
         handle: async ({ headers, body }) => {
           const claims = claimsOf(headers.authorization, options);
           if (!claims?.write) return { status: 401, body: "the token does not allow reports\n" };
           const report = parseReport(body);
           if (typeof report === "string") return { status: 400, body: `${report}\n` };
-          const { object, uid, input } = claims;
-          await reports.put(intentObject({ ref: object, uid }), input, { ...report, reportedAt: now() });
+          const { object, input } = claims;
+          const former = reports.latest(ownerOf(claims), input);
+          await reports.put(ownerOf(claims), input, { ...withCheckpoint(report, former), reportedAt: now() });
           wake(object);
           return { status: 204 };
         },
       },
     ],
   };
+}
+
+/**
+ * A new pod reports before it knows of the last checkpoint, and one that fails may not know of it: it is kept until
+ * there is another.
+ */
+function withCheckpoint<R extends { progress?: Json; state: string }>(
+  report: R,
+  former: WorkReport | undefined,
+): R {
+  const checkpoint = checkpointOf(former?.progress);
+  if (checkpoint === undefined || checkpointOf(report.progress) !== undefined) return report;
+  return { ...report, progress: { ...(report.progress as object | undefined), checkpoint } };
+}
+
+function checkpointOf(progress: Json | undefined): Json | undefined {
+  return (progress as { checkpoint?: Json } | undefined)?.checkpoint;
 }
 
 function parseReport(body: Buffer) {
@@ -75,6 +101,8 @@ function parseReport(body: Buffer) {
     return `not a work report: ${why}`;
   }
 }
+
+const ownerOf = ({ object, uid }: WorkClaims) => intentObject({ ref: object, uid });
 
 /** The claims of the bearer, if the object that they were made for is still there. */
 function claimsOf(
@@ -100,6 +128,7 @@ async function artifacts(
       return respond(request, response, { status: 403, body: "the token only allows reading\n" });
     try {
       const stored = await blobs.putStream(request, options.maxArtifactBytes ?? MAX_ARTIFACT_BYTES);
+      await options.reports.addUpload(ownerOf(claims), stored.digest);
       return respond(request, response, {
         status: 201,
         body: JSON.stringify(stored),
@@ -114,7 +143,7 @@ async function artifacts(
     return respond(request, response, { status: 404, body: "not found\n" });
   }
   // The same answer for what is not there and what may not be read: a digest must not be guessed by asking.
-  if (!(await mayRead(claims, digest, blobs)) || !(await blobs.has(digest))) {
+  if (!(await mayRead(claims, digest, options)) || !(await blobs.has(digest))) {
     return respond(request, response, { status: 404, body: "not found\n" });
   }
   const { bytes, stream } = await blobs.open(digest);
@@ -127,8 +156,13 @@ async function artifacts(
   await pipeline(stream, response);
 }
 
-async function mayRead(claims: WorkClaims, digest: string, blobs: BlobStore): Promise<boolean> {
-  if (claims.read.includes(digest)) return true;
+/** What the token names, the files of the artifacts that it names, and what pods of the same object have stored. */
+async function mayRead(
+  claims: WorkClaims,
+  digest: string,
+  { blobs, reports }: WorkRoutesOptions,
+): Promise<boolean> {
+  if (claims.read.includes(digest) || reports.hasUpload(ownerOf(claims), digest)) return true;
   for (const manifest of claims.read) {
     if ((await filesOf(manifest, blobs)).has(digest)) return true;
   }
