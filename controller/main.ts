@@ -7,12 +7,14 @@ import { SYSTEM_NAMESPACE } from "./install/rbac.ts";
 import { dataset } from "./kinds/dataset/index.ts";
 import { evalRun } from "./kinds/eval-run/index.ts";
 import { evalSuite } from "./kinds/eval-suite/index.ts";
+import { fineTuneJob } from "./kinds/fine-tune-job/index.ts";
 import { modelDeployment } from "./kinds/model-deployment/index.ts";
 import { promptTemplate } from "./kinds/prompt-template/index.ts";
 import {
   DATASET,
   EVAL_RUN,
   EVAL_SUITE,
+  FINE_TUNE_JOB,
   MODEL_DEPLOYMENT,
   PROMPT_TEMPLATE,
   REPOSITORY,
@@ -72,6 +74,7 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
     const kinds = [
       promptTemplate,
       dataset(state.blobs, secrets),
+      fineTuneJob({ client, secrets, tokens, url: config.workUrl?.replace(/\/+$/, ""), ...state }),
       modelDeployment(secrets),
       evalSuite(state.blobs),
       evalRun({ state, secrets }),
@@ -138,7 +141,7 @@ function joinRepositories(
   const repositories = manager.informer(REPOSITORY).store;
   const runs = manager.informer(EVAL_RUN).store;
   const objects = new Map(
-    [DATASET, PROMPT_TEMPLATE, MODEL_DEPLOYMENT, EVAL_SUITE].map((type) => [
+    [DATASET, FINE_TUNE_JOB, PROMPT_TEMPLATE, MODEL_DEPLOYMENT, EVAL_SUITE].map((type) => [
       type.kind,
       manager.informer(type).store,
     ]),

@@ -1,6 +1,7 @@
 import { datasetKind } from "./dataset.ts";
 import { evalRunKind } from "./eval-run.ts";
 import { evalSuiteKind } from "./eval-suite.ts";
+import { fineTuneJobKind } from "./fine-tune-job.ts";
 import type { KindDefinition } from "./kind.ts";
 import { modelDeploymentKind } from "./model-deployment.ts";
 import { promptTemplateKind } from "./prompt-template.ts";
@@ -13,6 +14,7 @@ export const KINDS: readonly KindDefinition[] = [
   repositoryKind,
   datasetKind,
   promptTemplateKind,
+  fineTuneJobKind,
   modelDeploymentKind,
   evalSuiteKind,
   evalRunKind,

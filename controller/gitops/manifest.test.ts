@@ -319,7 +319,7 @@ describe("a fault is told with line, column and field, and the object it belongs
       GOOD.replace("PromptTemplate", "PromptTemplat"),
       "2:1",
       "kind",
-      /^kind "PromptTemplat" does not exist: write one of Dataset, PromptTemplate, ModelDeployment/,
+      /^kind "PromptTemplat" does not exist: write one of Dataset, PromptTemplate, FineTuneJob/,
     ],
     ["no kind", GOOD.replace("kind: PromptTemplate\n", ""), "1:1", "kind", /^kind is missing/],
     [

@@ -1,5 +1,6 @@
 import type { DatasetSpec } from "../../schemas/dataset.ts";
 import type { EvalSuiteSpec } from "../../schemas/eval-suite.ts";
+import type { FineTuneJobSpec } from "../../schemas/fine-tune-job.ts";
 import type { ModelDeploymentSpec } from "../../schemas/model-deployment.ts";
 import type { PromptTemplateSpec } from "../../schemas/prompt-template.ts";
 import type { Json } from "./canonical.ts";
@@ -185,9 +186,28 @@ const dataset: Behaviour<DatasetSpec> = {
   ],
 };
 
+/** What changes neither the weights nor what they are made from is not here: where it runs, retries, the registry. */
+const fineTuneJob: Behaviour<FineTuneJobSpec> = {
+  version: 1,
+  fields: ({ baseModel, split, validationSplit, method, adapter, framework, backend, hyperparameters }) =>
+    ({
+      baseModel: { source: baseModel.source, file: baseModel.file },
+      adapter: adapter && withoutDefaults(adapter, { type: "lora", r: 8, alpha: 16, dropout: 0 }),
+      hyperparameters: nonEmpty(hyperparameters),
+      ...(withoutDefaults(
+        { split, validationSplit, method, framework, backend },
+        { split: "train", method: "sft", framework: "torch", backend: "kubernetes" },
+      ) as object),
+    }) as unknown as Json,
+  edges: ({ datasetRef }) => [
+    { type: "content", kind: "Dataset", name: datasetRef.name, field: "spec.datasetRef.name" },
+  ],
+};
+
 /** By kind. A kind enters with its reconciler. */
 export const BEHAVIOURS: Readonly<Record<string, Behaviour<never>>> = {
   Dataset: dataset,
+  FineTuneJob: fineTuneJob,
   PromptTemplate: promptTemplate,
   ModelDeployment: modelDeployment,
   EvalSuite: evalSuite,

@@ -20,7 +20,7 @@ const owned = KINDS.filter(({ kind, internal }) => !internal && kind !== "Reposi
   ({ plural }) => plural,
 );
 
-/** What the controller itself may do: nothing with Secrets, and no impersonation beyond the named tenants. */
+/** What the controller itself may do: no reading of Secrets, and no impersonation beyond the named tenants. */
 export const CONTROLLER_RULES: readonly Rule[] = [
   { apiGroups: [GROUP], resources: plurals, verbs: READ },
   { apiGroups: [GROUP], resources: ["evalruns"], verbs: ["create", "patch", "delete"] },
@@ -44,6 +44,8 @@ export const CONTROLLER_RULES: readonly Rule[] = [
     verbs: [...READ, "create", "patch", "delete"],
   },
   { apiGroups: [""], resources: ["pods"], verbs: READ },
+  // Tokens of pods: made, and never read (docs/adr/007-tokens-are-created-not-read.md).
+  { apiGroups: [""], resources: ["secrets"], verbs: ["create"] },
   { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create", "patch"] },
 ];
 

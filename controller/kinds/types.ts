@@ -12,6 +12,7 @@ const ours = (kind: string, plural: string): ResourceType => ({
 export const REPOSITORY = ours("Repository", "repositories");
 export const PROMPT_TEMPLATE = ours("PromptTemplate", "prompttemplates");
 export const DATASET = ours("Dataset", "datasets");
+export const FINE_TUNE_JOB = ours("FineTuneJob", "finetunejobs");
 export const MODEL_DEPLOYMENT = ours("ModelDeployment", "modeldeployments");
 export const EVAL_SUITE = ours("EvalSuite", "evalsuites");
 export const EVAL_RUN = ours("EvalRun", "evalruns");

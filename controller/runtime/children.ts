@@ -7,7 +7,7 @@ import { isConflict, isNotFound } from "../kube/kube-error.ts";
 import { apiVersionOf, type KubeObject, keyOf, type ResourceType } from "../kube/resources.ts";
 import type { AppliedRecord, AppliedStore } from "../store/store.ts";
 import type { OwnWrites } from "./freshness.ts";
-import type { View } from "./kind.ts";
+import type { Decision, View } from "./kind.ts";
 
 export interface ChildrenOptions {
   readonly client: Pick<KubeClient, "apply" | "delete">;
@@ -67,11 +67,11 @@ export class Children {
   async reconcile(
     owner: KubeObject,
     types: readonly ResourceType[],
-    children: readonly KubeObject[],
+    { children, keep = [] }: Pick<Decision<unknown>, "children" | "keep">,
     signal: AbortSignal,
   ): Promise<ChildrenResult> {
     const namespace = owner.metadata.namespace ?? "";
-    const kept = new Set<string>();
+    const kept = new Set(keep.map(({ type, name }) => objectId(type, namespace, name)));
     let applied = 0;
     let awaited = false;
     for (const child of children) {

@@ -161,6 +161,13 @@ describe("one reconcile", () => {
     expect(events).toEqual(["Scored"]);
   });
 
+  test("leaves what it is to keep as it is", async () => {
+    await run(() => decided({ children: [map("old"), map("older")] }));
+    ports.log.length = 0;
+    await run(() => decided({ keep: [{ type: ConfigMap, name: "old" }] }));
+    expect(ports.log).toEqual(["delete older", "effects "]);
+  });
+
   test("prunes nothing, starts nothing and says nothing when a child could not be applied", async () => {
     await run(() => decided({ children: [map("old")] }));
     ports.log.length = 0;
@@ -239,6 +246,13 @@ describe("objects that are not reconciled", () => {
     put({ metadata: { deletionTimestamp: "2026-01-01T00:00:00Z" } });
     expect(await run(() => decided({ children: [map("x")] }))).toEqual({ result: "deleting" });
     expect(ports.log).toEqual(["abort"]);
+  });
+
+  test("a suspended one of a kind that heeds it itself is decided like any other", async () => {
+    put({ spec: { suspend: true } });
+    const kind = { ...kindOf(() => decided({ children: [map("x")] })), suspends: true };
+    expect(await engine.reconcile(kind, "a/b", signal)).toMatchObject({ result: "changed" });
+    expect(ports.log).toContain("apply a/x");
   });
 
   test("a suspended one says so, and what runs is not touched", async () => {

@@ -83,7 +83,7 @@ export class Engine {
       return { result: "deleting" };
     }
     try {
-      if ((object.spec as { suspend?: unknown } | undefined)?.suspend === true) {
+      if (!kind.suspends && (object.spec as { suspend?: unknown } | undefined)?.suspend === true) {
         await this.#status.write(kind.type, id, object, suspendedStatus(object), signal);
         return { result: "suspended" };
       }
@@ -97,7 +97,7 @@ export class Engine {
   async #act(kind: Kind, id: string, object: KubeObject, signal: AbortSignal): Promise<ReconcileResult> {
     const { view, effects, events } = this.#options;
     const decision = kind.decide(kind.observe(object, view), this.#now());
-    const children = await this.#children.reconcile(object, kind.childTypes, decision.children, signal);
+    const children = await this.#children.reconcile(object, kind.childTypes, decision, signal);
     await effects.retain(ownerOf(kind, object), decision.effects);
     const written = await this.#status.write(kind.type, id, object, decision.status as object, signal);
     if (written) for (const event of decision.events ?? []) events.record(object, event);

@@ -73,6 +73,8 @@ export interface EventNote {
 export interface Decision<Status> {
   /** The complete set of children; an owned object of `childTypes` that is not among them is deleted. */
   readonly children: readonly KubeObject[];
+  /** Owned objects that stay as they are, although they are not among the children. */
+  readonly keep?: readonly { readonly type: ResourceType; readonly name: string }[];
   readonly effects: readonly EffectRequest[];
   /** The whole status. The engine adds observedGeneration and lastHandledRequestedAt, and keeps
    *  lastTransitionTime of conditions whose status did not change. */
@@ -94,6 +96,8 @@ export interface Kind<Observed = unknown, Status = unknown> {
    * pods made from them (found and woken by the label `slipway.dev/owner-uid` of their template).
    */
   readonly watches?: readonly ResourceType[];
+  /** True: `decide` heeds `spec.suspend` itself, because what runs must not go on. */
+  readonly suspends?: boolean;
   observe(object: KubeObject, view: View): Observed;
   decide(observed: Observed, now: Date): Decision<Status>;
   /** Objects of the same namespace that wake this one when they change. */

@@ -8,6 +8,7 @@ const commit = "b".repeat(40);
 export const MINIMAL: Readonly<Record<string, Spec>> = {
   Repository: { url: "https://git.example.com/team/llm.git", serviceAccountName: "llm" },
   Dataset: { format: "chat", sources: [{ name: "main", files: [{ path: "rows.jsonl", digest }] }] },
+  FineTuneJob: { baseModel: { source: "hf://org/small@main" }, datasetRef: { name: "rows" } },
   PromptTemplate: { messages: [{ role: "user", content: "{{question}}" }] },
   ModelDeployment: { type: "External", external: { baseURL: "https://api.example.com/v1", model: "m-1" } },
   EvalSuite: {
@@ -62,6 +63,33 @@ export const FULL: Readonly<Record<string, Spec>> = {
       { name: "test", percent: 10 },
     ],
     gates: { minRows: 10, maxDropShare: 0.5, maxPiiRows: 0 },
+  },
+  FineTuneJob: {
+    baseModel: {
+      source: "hf://org/small-gguf@0123abc",
+      file: "small-q8_0.gguf",
+      secretRef: { name: "hub" },
+    },
+    datasetRef: { name: "rows" },
+    validationSplit: "test",
+    adapter: { targetModules: ["q_proj", "v_proj"] },
+    hyperparameters: { maxSteps: 100, learningRate: 0.0002, saveSteps: 10 },
+    mlflow: {
+      trackingUri: "http://mlflow:5000",
+      experiment: "support",
+      registeredModel: "triage",
+      alias: "candidate",
+      secretRef: { name: "mlflow" },
+    },
+    runPolicy: { onChange: "Auto", timeout: "2h", queueName: "gpus" },
+    pod: {
+      image: "registry.example.com/trainer@sha256:0123",
+      imagePullSecrets: [{ name: "registry" }],
+      resources: { requests: { cpu: "500m", memory: "1.5Gi" }, limits: { "nvidia.com/gpu": "1" } },
+      nodeSelector: { "example.com/pool": "gpu" },
+      tolerations: [{ key: "gpu", operator: "Exists", effect: "NoSchedule" }],
+    },
+    workVolume: { size: "10Gi", storageClassName: "fast" },
   },
   PromptTemplate: {
     messages: [

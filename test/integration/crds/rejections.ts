@@ -49,6 +49,20 @@ export const REJECTIONS: readonly Rejection[] = [
     says: /should match/,
   },
   {
+    what: "a base model whose folder climbs out of its volume",
+    kind: "FineTuneJob",
+    spec: variant("FineTuneJob", { baseModel: { source: "pvc://models/../../etc" } }),
+    field: "spec.baseModel.source",
+    says: /should match/,
+  },
+  {
+    what: "a memory limit that is no quantity",
+    kind: "FineTuneJob",
+    spec: variant("FineTuneJob", { pod: { resources: { limits: { memory: "lots" } } } }),
+    field: "spec.pod.resources.limits.memory",
+    says: /should match/,
+  },
+  {
     what: "an unknown grader",
     kind: "EvalSuite",
     spec: variant("EvalSuite", { assert: [{ type: "vibes" }] }),

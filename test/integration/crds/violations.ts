@@ -59,6 +59,21 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
     field: "spec.splits",
     spec: variant("Dataset", { splits: [{ name: "train", percent: 90 }] }),
   },
+  "FineTuneJob spec: framework: tensorflow trains method: sft with an adapter on safetensors; use framework: torch for the rest":
+    {
+      field: "spec",
+      spec: variant("FineTuneJob", { framework: "tensorflow" }),
+    },
+  "FineTuneJob spec.runPolicy.timeout: write a duration from 1m to 500h": {
+    field: "spec.runPolicy.timeout",
+    spec: variant("FineTuneJob", { runPolicy: { timeout: "501h" } }),
+  },
+  "FineTuneJob spec.mlflow: alias needs registeredModel": {
+    field: "spec.mlflow",
+    spec: variant("FineTuneJob", {
+      mlflow: { trackingUri: "http://mlflow:5000", experiment: "e", alias: "best" },
+    }),
+  },
   "PromptTemplate spec: messages needs at least one with role: user": {
     field: "spec",
     spec: variant("PromptTemplate", { messages: [{ role: "system", content: "Be brief." }] }),

@@ -1,0 +1,414 @@
+import { describe, expect, test } from "vitest";
+import type { Dataset } from "../../../schemas/dataset.ts";
+import {
+  type FineTuneJob,
+  type FineTuneJobSpec,
+  fineTuneJobSpec,
+  fineTuneJobStatus,
+} from "../../../schemas/fine-tune-job.ts";
+import {
+  conditionsOf,
+  failed as effectFailed,
+  later,
+  NOW,
+  object,
+  succeeded,
+  written,
+} from "../../../test/kind-objects.ts";
+import type { KubeObject } from "../../kube/resources.ts";
+import type { EffectOutcome } from "../../runtime/kind.ts";
+import type { WorkReport } from "../../store/store.ts";
+import { decide, type ObservedJob } from "./decide.ts";
+import { inputOf } from "./training.ts";
+
+const ARTIFACT = `sha256:${"a".repeat(64)}`;
+const ROWS = `sha256:${"d".repeat(64)}`;
+const CHECKPOINT = `sha256:${"c".repeat(64)}`;
+
+const spec = (more: object = {}): FineTuneJobSpec =>
+  fineTuneJobSpec.parse({
+    baseModel: { source: "hf://org/small" },
+    datasetRef: { name: "rows" },
+    adapter: {},
+    ...more,
+  });
+
+const rows = (digest = ROWS, revision = "e".repeat(64)): Dataset =>
+  object<Dataset>("Dataset", {
+    spec: {} as Dataset["spec"],
+    status: {
+      observedGeneration: 1,
+      artifact: { digest, rows: 3, bytes: 9, revision },
+      conditions: [
+        { type: "Ready", status: "True", reason: "Prepared", message: "", lastTransitionTime: "" },
+      ],
+    },
+  });
+
+const result = {
+  artifact: { digest: ARTIFACT, type: "adapter", bytes: 10 },
+  base: { source: "hf://org/small", resolved: "hf:org/small@abc" },
+  metrics: { firstLoss: 4, lastLoss: 1.5, trainRows: 3 },
+  steps: 30,
+  lossHistory: [
+    [1, 4],
+    [30, 1.5],
+  ],
+};
+
+/** A cluster in small: what the decisions so far have made of it. */
+class World {
+  job: FineTuneJob;
+  dataset: Dataset | undefined = rows();
+  reports = new Map<string, WorkReport>();
+  live = new Map<string, { job: KubeObject; pods: KubeObject[] }>();
+  admission: EffectOutcome | undefined = succeeded({});
+  verification: EffectOutcome | undefined = succeeded({});
+  url: string | undefined = "http://slipway:8080";
+
+  constructor(of: FineTuneJobSpec = spec()) {
+    this.job = object<FineTuneJob>("FineTuneJob", { spec: of });
+  }
+
+  decide(now = NOW) {
+    const observed: ObservedJob = {
+      job: this.job,
+      dataset: this.dataset,
+      url: this.url,
+      account: "default",
+      commit: "f".repeat(40),
+      report: (input) => this.reports.get(input),
+      effect: ({ name }) => (name === "admit" ? this.admission : this.verification),
+      work: (name) => this.live.get(name) ?? { job: undefined, pods: [] },
+    };
+    return decide(observed, now);
+  }
+
+  /** Decides, and does to the cluster what the engine would. */
+  step(now = NOW) {
+    const decision = this.decide(now);
+    for (const child of decision.children) {
+      if (child.kind === "Job") this.live.set(child.metadata.name, { job: child, pods: [] });
+    }
+    const kept = new Set([
+      ...decision.children.filter(({ kind }) => kind === "Job").map(({ metadata }) => metadata.name),
+      ...(decision.keep ?? []).filter(({ type }) => type.kind === "Job").map(({ name }) => name),
+    ]);
+    for (const name of this.live.keys()) if (!kept.has(name)) this.live.delete(name);
+    this.job = written(this.job, decision, now);
+    expect(
+      fineTuneJobStatus.safeParse(this.job.status).error,
+      JSON.stringify(this.job.status),
+    ).toBeUndefined();
+    return decision;
+  }
+
+  change(more: object) {
+    const { metadata } = this.job;
+    this.job = {
+      ...this.job,
+      spec: spec(more),
+      metadata: { ...metadata, generation: (metadata.generation ?? 1) + 1 },
+    } as FineTuneJob;
+  }
+
+  ask(value: string) {
+    const annotations = { "slipway.dev/requestedAt": value };
+    this.job = { ...this.job, metadata: { ...this.job.metadata, annotations } };
+  }
+
+  get training() {
+    return this.job.status!.training!;
+  }
+
+  say(report: Omit<WorkReport, "reportedAt">) {
+    this.reports.set(inputOf(this.training), { ...report, reportedAt: 1 });
+  }
+
+  get onlyJob() {
+    expect(this.live.size).toBe(1);
+    return [...this.live.values()][0]!;
+  }
+
+  pod(status: object, name = "trainer-1") {
+    const metadata = { name, creationTimestamp: `2030-01-01T00:00:0${this.onlyJob.pods.length}Z` };
+    this.onlyJob.pods.push({ apiVersion: "v1", kind: "Pod", metadata, spec: { nodeName: "node-1" }, status });
+  }
+
+  jobFailed(reason: string) {
+    this.onlyJob.job.status = {
+      failed: 4,
+      conditions: [{ type: "Failed", status: "True", reason, message: "m" }],
+    };
+  }
+}
+
+const terminated = (state: object) => ({
+  phase: "Failed",
+  containerStatuses: [{ state: { terminated: state } }],
+});
+const ready = (world: World) => conditionsOf(world.step()).filter((each) => !each.startsWith("UpToDate"));
+const message = (world: World) => world.job.status!.conditions!.find(({ type }) => type === "Ready")!.message;
+
+function trained(world = new World()): World {
+  world.step();
+  world.say({ state: "Succeeded", result });
+  expect(ready(world)).toEqual(["Ready=True/Trained"]);
+  return world;
+}
+
+describe("a training", () => {
+  test("waits for its Dataset, then for its Secrets, and is one Job", () => {
+    const world = new World();
+    world.dataset = undefined;
+    expect(ready(world)).toEqual(["Ready=False/DatasetNotFound", "Reconciling=True/DatasetNotFound"]);
+    world.dataset = { ...rows(), metadata: { name: "rows", generation: 2 } };
+    expect(ready(world)).toContain("Ready=False/DatasetNotReady");
+    world.dataset = rows();
+    world.admission = undefined;
+    expect(ready(world)).toContain("Ready=False/Starting");
+    expect(world.live.size).toBe(0);
+    world.admission = succeeded({});
+    expect(world.step().children.map(({ kind }) => kind)).toEqual(["ConfigMap", "Job"]);
+    const { job } = world.onlyJob;
+    // Made once, and then left alone.
+    expect(world.step().children.map(({ kind }) => kind)).toEqual(["ConfigMap"]);
+    expect(world.onlyJob.job).toBe(job);
+    expect(world.training).toMatchObject({
+      attempt: 1,
+      dataset: ROWS,
+      commit: "f".repeat(40),
+      state: "Running",
+    });
+  });
+
+  test("shows how far it is, and what it made once that was looked at", () => {
+    const world = new World();
+    world.step();
+    const lossHistory = Array.from({ length: 200 }, (_, step) => [step, 1]);
+    world.say({
+      state: "Running",
+      progress: {
+        phase: "Training",
+        step: 3,
+        totalSteps: 30,
+        percent: 10,
+        etaSeconds: 60,
+        loss: 2.5,
+        lossHistory,
+      } as never,
+    });
+    world.pod({ phase: "Running" });
+    expect(ready(world)).toEqual(["Ready=False/Training", "Reconciling=True/Training"]);
+    expect(message(world)).toBe("Training: step 3 of 30 (10 %, about 60 s left) in pod trainer-1");
+    expect(world.job.status?.progress).toMatchObject({ percent: 10, loss: 2.5, etaSeconds: 60 });
+    expect(world.job.status?.progress?.lossHistory).toHaveLength(50);
+    world.say({ state: "Succeeded", result });
+    world.verification = undefined;
+    expect(ready(world)).toContain("Ready=False/Verifying");
+    expect(world.job.status?.artifact).toBeUndefined();
+    world.verification = succeeded({});
+    expect(ready(world)).toEqual(["Ready=True/Trained"]);
+    expect(world.job.status).toMatchObject({
+      artifact: { digest: ARTIFACT, type: "adapter", bytes: 10, revision: world.training.revision },
+      base: { resolved: "hf:org/small@abc" },
+      metrics: { firstLoss: 4, lastLoss: 1.5 },
+      progress: { percent: 100, loss: 1.5 },
+    });
+  });
+
+  test("is not Ready when what it says it stored is not there, and is trained again when asked", () => {
+    const world = new World();
+    world.step();
+    world.say({ state: "Succeeded", result });
+    world.verification = effectFailed("ArtifactMissing", false);
+    expect(ready(world)).toEqual(["Ready=False/ArtifactMissing", "Stalled=True/ArtifactMissing"]);
+    world.ask("now");
+    world.step();
+    expect(world.training).toMatchObject({ attempt: 2, state: "Running" });
+  });
+
+  test("is over once: nothing is trained again after the Job, or its report, is gone", () => {
+    const world = trained();
+    world.live.clear();
+    expect(world.step().children).toEqual([]);
+    world.reports.clear();
+    expect(ready(world)).toEqual(["Ready=True/Trained"]);
+    world.ask("again");
+    world.step();
+    expect(world.training.attempt).toBe(1);
+    expect(world.live.size).toBe(0);
+  });
+
+  test("that is suspended is cancelled, and goes on with the same work", () => {
+    const world = new World();
+    world.step();
+    const name = world.training.job;
+    const input = inputOf(world.training);
+    world.change({ suspend: true });
+    expect(ready(world)).toEqual(["Ready=Unknown/Suspended"]);
+    expect(world.live.size).toBe(0);
+    world.change({});
+    world.step();
+    expect([world.training.job, inputOf(world.training)]).toEqual([name, input]);
+    expect(world.live.size).toBe(1);
+  });
+
+  test("does not start while suspended, or while pods cannot reach the controller", () => {
+    const world = new World(spec({ suspend: true }));
+    expect(ready(world)).toEqual(["Ready=Unknown/Suspended"]);
+    world.change({});
+    world.url = undefined;
+    expect(ready(world)).toEqual(["Ready=False/NoWorkUrl", "Stalled=True/NoWorkUrl"]);
+    expect(world.live.size).toBe(0);
+  });
+
+  test("does not start while a Secret is missing; that is asked again after a minute", () => {
+    const world = new World();
+    world.admission = effectFailed("SecretNotFound", false);
+    const first = world.step();
+    expect(conditionsOf(first)).toContain("Stalled=True/SecretNotFound");
+    expect(first).toMatchObject({ requeueAfterMs: 60_000, effects: [{ attempt: 1 }] });
+    expect(world.decide(later(60_000)).effects).toMatchObject([{ attempt: 2 }]);
+    expect(world.live.size).toBe(0);
+  });
+});
+
+describe("a change", () => {
+  const changed = { hyperparameters: { epochs: 2 } };
+
+  test.each(["Running", "Succeeded"])("does nothing to a training that is %s, until asked", (state) => {
+    const world = state === "Running" ? new World() : trained();
+    world.step();
+    const { identity } = world.training;
+    world.change(changed);
+    expect(conditionsOf(world.step())).toContain("UpToDate=False/Changed");
+    expect(world.training.identity).toBe(identity);
+    expect(world.live.size).toBe(1);
+    world.ask("now");
+    expect(conditionsOf(world.step())).toContain("UpToDate=True/Unchanged");
+    expect(world.training).toMatchObject({ attempt: 1, state: "Running" });
+    expect(world.training.identity).not.toBe(identity);
+    expect(world.live.size).toBe(1);
+    world.step();
+    expect(world.training.attempt).toBe(1);
+  });
+
+  test("of the rows starts another training under Auto, while the artifact stays", () => {
+    const world = trained(new World(spec({ runPolicy: { onChange: "Auto" } })));
+    world.dataset = rows(`sha256:${"9".repeat(64)}`, "8".repeat(64));
+    expect(ready(world)).toContain("Ready=False/Starting");
+    expect(world.job.status?.artifact?.digest).toBe(ARTIFACT);
+    expect(world.training.dataset).toBe(`sha256:${"9".repeat(64)}`);
+  });
+
+  test("back to what was trained already takes that, and trains nothing", () => {
+    const world = trained(new World(spec({ runPolicy: { onChange: "Auto" } })));
+    const first = world.training.identity;
+    world.change({ ...changed, runPolicy: { onChange: "Auto" } });
+    world.step();
+    world.change({ runPolicy: { onChange: "Auto" } });
+    expect(ready(world)).toEqual(["Ready=True/Trained"]);
+    expect(world.training.identity).toBe(first);
+    expect(world.live.size).toBe(0);
+  });
+
+  test("of resources alone does nothing to what is trained, and restarts what runs under Auto", () => {
+    const more = { pod: { resources: { limits: { memory: "8Gi" } } } };
+    const done = trained();
+    done.change(more);
+    expect(conditionsOf(done.step())).toContain("UpToDate=True/Unchanged");
+    const world = new World(spec({ runPolicy: { onChange: "Auto" } }));
+    world.step();
+    world.say({
+      state: "Running",
+      progress: { phase: "Training", checkpoint: { step: 5, digest: CHECKPOINT } },
+    });
+    world.change({ ...more, runPolicy: { onChange: "Auto" } });
+    world.step();
+    expect(world.training).toMatchObject({ attempt: 2, resumeFrom: CHECKPOINT });
+    expect(world.live.size).toBe(1);
+  });
+
+  test("while its Job is gone starts what is asked for now", () => {
+    const world = new World();
+    world.step();
+    const { identity } = world.training;
+    world.change(changed);
+    world.live.clear();
+    world.step();
+    expect(world.training.identity).not.toBe(identity);
+  });
+});
+
+describe("a failure", () => {
+  const error = (code: string) => ({
+    state: "Failed" as const,
+    error: { code, message: "row 3 is not UTF-8" },
+  });
+
+  test("that no other pod would mend ends it, and a changed spec starts it again from its checkpoint", () => {
+    const world = new World();
+    world.step();
+    world.pod({ phase: "Running" });
+    world.say({ ...error("BadDataset"), progress: { checkpoint: { step: 2, digest: CHECKPOINT } } });
+    expect(ready(world)).toEqual(["Ready=False/BadDataset", "Stalled=True/BadDataset"]);
+    expect(message(world)).toBe("pod trainer-1: row 3 is not UTF-8");
+    // Its pod can still be looked at.
+    expect(world.live.size).toBe(1);
+    world.reports.clear();
+    expect(ready(world)).toContain("Stalled=True/BadDataset");
+    world.ask("again");
+    world.step();
+    expect(world.training).toMatchObject({ attempt: 2, state: "Running" });
+  });
+
+  test("that may pass is told while the Job tries again, and ends it with the Job", () => {
+    const world = new World();
+    world.step();
+    world.pod({ phase: "Running" });
+    world.say(error("HubUnreachable"));
+    expect(ready(world)).toContain("Reconciling=True/HubUnreachable");
+    world.jobFailed("BackoffLimitExceeded");
+    expect(ready(world)).toContain("Stalled=True/HubUnreachable");
+    expect(message(world)).toContain("after 4 failed pods");
+  });
+
+  test("of memory stops a Job that would try the same again", () => {
+    const world = new World();
+    world.step();
+    world.pod(terminated({ exitCode: 137, reason: "OOMKilled" }));
+    expect(ready(world)).toContain("Stalled=True/OutOfMemory");
+    expect(message(world)).toMatch(/pod trainer-1 was killed .* spec\.pod\.resources\.limits\.memory/);
+    expect(world.live.size).toBe(0);
+    expect(ready(world)).toContain("Stalled=True/OutOfMemory");
+    world.change({ pod: { resources: { limits: { memory: "8Gi" } } } });
+    world.step();
+    expect(world.training).toMatchObject({ attempt: 2, state: "Running" });
+  });
+
+  test("to be done in time is told", () => {
+    const world = new World();
+    world.step();
+    world.pod({ phase: "Running" });
+    world.jobFailed("DeadlineExceeded");
+    expect(ready(world)).toContain("Stalled=True/DeadlineExceeded");
+  });
+
+  test("cannot take words into the status that a pod makes up", () => {
+    const world = new World();
+    world.step();
+    const code = "<script>";
+    world.say({ state: "Failed", error: { code, message: "a\u001b[31mb\nc" } });
+    world.jobFailed("BackoffLimitExceeded");
+    expect(ready(world)).toContain("Stalled=True/TrainerFailed");
+    expect(message(world)).not.toMatch(/[\p{Cc}<]/u);
+    const other = new World();
+    other.step();
+    other.say({
+      state: "Succeeded",
+      result: { artifact: { digest: "../../etc/passwd", type: "x", bytes: -1 } },
+    });
+    expect(ready(other)).toContain("Stalled=True/BadReport");
+  });
+});

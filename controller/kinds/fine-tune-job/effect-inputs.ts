@@ -1,0 +1,90 @@
+import type { FineTuneJob } from "../../../schemas/fine-tune-job.ts";
+import { digestOf, type Json } from "../../graph/canonical.ts";
+import { controllerRef } from "../../kube/apply.ts";
+import type { OwnerReference } from "../../kube/resources.ts";
+import type { EffectRequest } from "../../runtime/kind.ts";
+import type { WorkClaims } from "../../work/tokens.ts";
+import { inputOf, type Training } from "./training.ts";
+
+/** A Secret that the pod will use, and where it will send it. */
+export interface SecretUse {
+  readonly name: string;
+  /** Keys that it must have. */
+  readonly keys: readonly string[];
+  readonly url: string;
+}
+
+/** Before a training starts: may it use the Secrets that it names, and has it a token? */
+export interface AdmitInput {
+  readonly namespace: string;
+  readonly account: string;
+  readonly secrets: readonly SecretUse[];
+  readonly claims: WorkClaims;
+  /** Name of the Secret with the token. */
+  readonly name: string;
+  readonly owner: OwnerReference;
+}
+
+/** After a training: is what the pod says it stored there, and its own? */
+export interface VerifyInput {
+  /** As the stores know the object: `Kind/namespace/name/uid`. */
+  readonly object: string;
+  readonly digest: string;
+  readonly type: "adapter" | "model";
+  /** It was looked at before, and is in the status since. */
+  readonly known: boolean;
+}
+
+export function admitRequest(
+  { job, account }: { readonly job: FineTuneJob; readonly account: string },
+  training: Training,
+  name: string,
+): EffectRequest {
+  const { namespace = "", name: own, uid = "" } = job.metadata;
+  const { baseModel, mlflow } = job.spec;
+  const artifact = /^artifact:(.*)$/.exec(baseModel.source)?.[1];
+  const input: AdmitInput = {
+    namespace,
+    account,
+    secrets: [
+      ...(baseModel.secretRef
+        ? [{ name: baseModel.secretRef.name, keys: [baseModel.secretRef.key], url: baseModel.endpoint }]
+        : []),
+      ...(mlflow?.secretRef ? [{ name: mlflow.secretRef.name, keys: [], url: mlflow.trackingUri }] : []),
+    ],
+    claims: {
+      object: { kind: "FineTuneJob", namespace, name: own },
+      uid,
+      input: inputOf(training),
+      read: [
+        training.dataset,
+        ...(artifact ? [artifact] : []),
+        ...(training.resumeFrom ? [training.resumeFrom] : []),
+      ],
+      write: true,
+    },
+    name,
+    owner: controllerRef(job as never),
+  };
+  return request("admit", input);
+}
+
+export function verifyRequest(
+  { job }: { readonly job: FineTuneJob },
+  digest: string,
+  type: "adapter" | "model",
+  known: boolean,
+): EffectRequest {
+  const { namespace = "", name, uid = "" } = job.metadata;
+  return request("verify", {
+    object: `FineTuneJob/${namespace}/${name}/${uid}`,
+    digest,
+    type,
+    known,
+  } satisfies VerifyInput);
+}
+
+function request(name: string, input: object): EffectRequest {
+  const json = JSON.parse(JSON.stringify(input)) as Json;
+  return { name, inputDigest: digestOf(json), input: json, attempt: 1, durable: false };
+}

@@ -1,0 +1,135 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { canonicalJson } from "../../graph/canonical.ts";
+import { KubeError } from "../../kube/kube-error.ts";
+import type { KubeObject } from "../../kube/resources.ts";
+import { createLogger } from "../../log.ts";
+import type { EffectContext } from "../../runtime/kind.ts";
+import { openStateStore } from "../../store/open.ts";
+import type { StateStore } from "../../store/store.ts";
+import { WorkTokens } from "../../work/tokens.ts";
+import type { AdmitInput, VerifyInput } from "./effect-inputs.ts";
+import { admit, type EffectDependencies, verify } from "./effects.ts";
+
+const OWN = "FineTuneJob/team/a/u1";
+const context: EffectContext = {
+  object: { kind: "FineTuneJob", namespace: "team", name: "a" },
+  attempt: 1,
+  recovered: false,
+  signal: new AbortController().signal,
+  log: createLogger("silent"),
+  progress: () => {},
+};
+
+let dir: string;
+let state: StateStore;
+let made: KubeObject[];
+const tokens = new WorkTokens(Buffer.alloc(32, 7));
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "slipway-ftj-"));
+  state = await openStateStore(dir);
+  made = [];
+});
+afterEach(async () => {
+  await state.close();
+  await rm(dir, { recursive: true });
+});
+
+function dependencies(
+  secrets: Record<string, { data: Record<string, string>; allowedHosts: string[] }> = {},
+): EffectDependencies {
+  return {
+    client: {
+      create: async (_type, object) => {
+        if (made.some(({ metadata }) => metadata.name === object.metadata.name))
+          throw new KubeError(409, "AlreadyExists", "exists");
+        made.push(object);
+        return object;
+      },
+    },
+    secrets: { read: async (_namespace, name) => secrets[name]! },
+    tokens,
+    ...state,
+  };
+}
+
+const input = (more: Partial<AdmitInput> = {}): AdmitInput => ({
+  namespace: "team",
+  account: "default",
+  secrets: [],
+  claims: { object: context.object, uid: "u1", input: "i", read: [], write: true },
+  name: "a-0123",
+  owner: { apiVersion: "slipway.dev/v1alpha1", kind: "FineTuneJob", name: "a", uid: "u1", controller: true },
+  ...more,
+});
+
+test("the pod's token is a Secret of the object, made once", async () => {
+  const handler = admit(dependencies());
+  await handler(input() as never, context);
+  await handler(input() as never, context);
+  expect(made).toHaveLength(1);
+  const { stringData, metadata } = made[0] as KubeObject & { stringData: { token: string } };
+  expect(tokens.verify(stringData.token)).toMatchObject({ uid: "u1", input: "i" });
+  expect(metadata.ownerReferences).toMatchObject([{ uid: "u1", controller: true }]);
+});
+
+test.each([
+  ["of a key that is not there", { hub: { data: {}, allowedHosts: ["huggingface.co"] } }, "SecretIncomplete"],
+  [
+    "that may go elsewhere only",
+    { hub: { data: { apiKey: "k" }, allowedHosts: ["other.example"] } },
+    "HostNotAllowed",
+  ],
+])("a Secret %s lets nothing start", async (_what, secrets, code) => {
+  const use = { name: "hub", keys: ["apiKey"], url: "https://huggingface.co" };
+  const attempt = admit(dependencies(secrets))(input({ secrets: [use] }) as never, context);
+  await expect(attempt).rejects.toMatchObject({ code });
+  expect(made).toEqual([]);
+});
+
+test("a Secret that may go there lets it start", async () => {
+  const use = { name: "hub", keys: ["apiKey"], url: "https://huggingface.co" };
+  const secrets = { hub: { data: { apiKey: "k" }, allowedHosts: ["huggingface.co"] } };
+  await admit(dependencies(secrets))(input({ secrets: [use] }) as never, context);
+  expect(made).toHaveLength(1);
+});
+
+const check = (digest: string, more: Partial<VerifyInput> = {}) =>
+  verify(dependencies())({ object: OWN, digest, type: "adapter", known: false, ...more } as never, context);
+
+async function store(own: boolean, type = "adapter") {
+  const file = await state.blobs.put("weights");
+  const files = [{ path: "adapter_model.safetensors", digest: file, bytes: 7 }];
+  const manifest = await state.blobs.put(canonicalJson({ version: 1, type, files, metadata: {} }));
+  await state.reports.addUpload(OWN, manifest);
+  if (own) await state.reports.addUpload(OWN, file);
+  return manifest;
+}
+
+test("an artifact counts when manifest and files are there, and its own", async () => {
+  expect(await check(await store(true))).toEqual({ files: 1 });
+});
+
+test("files of somebody else are not served as one's own", async () => {
+  const manifest = await store(false);
+  await expect(check(manifest)).rejects.toMatchObject({ code: "ArtifactInvalid" });
+  await expect(check(manifest, { object: "FineTuneJob/other/b/u2" })).rejects.toMatchObject({
+    code: "ArtifactInvalid",
+  });
+  expect(await check(manifest, { known: true })).toEqual({ files: 1 });
+});
+
+test("what is not there, or no manifest of that type, does not count", async () => {
+  await expect(check(`sha256:${"0".repeat(64)}`)).rejects.toMatchObject({ code: "ArtifactMissing" });
+  await expect(check(await store(true, "model"))).rejects.toMatchObject({ code: "ArtifactInvalid" });
+  const text = await state.blobs.put("no manifest");
+  await state.reports.addUpload(OWN, text);
+  await expect(check(text)).rejects.toMatchObject({ code: "ArtifactInvalid" });
+  const files = [{ path: "a", digest: `sha256:${"1".repeat(64)}`, bytes: 1 }];
+  const half = await state.blobs.put(canonicalJson({ version: 1, type: "adapter", files, metadata: {} }));
+  await state.reports.addUpload(OWN, half);
+  await expect(check(half)).rejects.toMatchObject({ code: "ArtifactMissing" });
+});

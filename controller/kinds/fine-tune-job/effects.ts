@@ -1,0 +1,104 @@
+import { type ArtifactManifest, artifactManifest } from "../../../schemas/artifact.ts";
+import { FIELD_MANAGER, LABEL_MANAGED_BY } from "../../../schemas/kind.ts";
+import { SlipwayError } from "../../errors.ts";
+import type { KubeClient } from "../../kube/client.ts";
+import { isAlreadyExists } from "../../kube/kube-error.ts";
+import { Secret } from "../../kube/resources.ts";
+import { assertHostAllowed, type SecretReader } from "../../kube/secrets.ts";
+import type { EffectHandler } from "../../runtime/kind.ts";
+import type { BlobStore, ReportStore } from "../../store/store.ts";
+import type { WorkTokens } from "../../work/tokens.ts";
+import type { AdmitInput, VerifyInput } from "./effect-inputs.ts";
+import { TOKEN_KEY } from "./manifests.ts";
+
+export interface EffectDependencies {
+  readonly client: Pick<KubeClient, "create">;
+  readonly secrets: Pick<SecretReader, "read">;
+  readonly tokens: Pick<WorkTokens, "issue">;
+  readonly blobs: Pick<BlobStore, "has" | "open" | "get">;
+  readonly reports: Pick<ReportStore, "hasUpload">;
+}
+
+/**
+ * Checks that the tenant may use each Secret, and that it may go where the pod will send it; then makes the Secret
+ * with the pod's token. The controller may create Secrets and read none (docs/adr/007-tokens-are-created-not-read.md):
+ * one that is there already is of this training, because its name is.
+ */
+export function admit({ client, secrets, tokens }: EffectDependencies): EffectHandler {
+  return async (value, { signal }) => {
+    const { namespace, account, secrets: uses, claims, name, owner } = value as unknown as AdmitInput;
+    for (const use of uses) {
+      const secret = await secrets.read(namespace, use.name, account, { signal });
+      for (const key of use.keys) {
+        if (secret.data[key] !== undefined) continue;
+        throw new SlipwayError("SecretIncomplete", `Secret ${namespace}/${use.name} has no key ${key}`, {
+          hint: "add the key, or set secretRef.key",
+        });
+      }
+      assertHostAllowed(use.url, secret, `${namespace}/${use.name}`);
+    }
+    const object = {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: {
+        name,
+        namespace,
+        labels: { [LABEL_MANAGED_BY]: FIELD_MANAGER },
+        ownerReferences: [owner],
+      },
+      type: "Opaque",
+      stringData: { [TOKEN_KEY]: tokens.issue(claims) },
+    };
+    try {
+      await client.create(Secret, object, { fieldManager: FIELD_MANAGER, signal });
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+    return { secret: name };
+  };
+}
+
+/** A manifest is read whole. */
+const MAX_MANIFEST_BYTES = 4 << 20;
+
+/**
+ * Looks at what a pod says it stored: a manifest of the type, and every file of it, stored by pods of this object.
+ * Else it could name somebody else's files and have them served as its own.
+ */
+export function verify({ blobs, reports }: EffectDependencies): EffectHandler {
+  return async (value) => {
+    const { object, digest, type, known } = value as unknown as VerifyInput;
+    const missing = (what: string) =>
+      new SlipwayError("ArtifactMissing", `${what} of the artifact ${digest} is not in the store`, {
+        hint: "annotate with slipway.dev/requestedAt to train again",
+      });
+    if (!(await blobs.has(digest))) throw missing("the manifest");
+    const isOwn = (blob: string) => known || reports.hasUpload(object, blob);
+    if (!isOwn(digest)) throw foreign(digest, "the manifest");
+    const { bytes, stream } = await blobs.open(digest);
+    stream.destroy();
+    const manifest = bytes <= MAX_MANIFEST_BYTES ? parse(await blobs.get(digest)) : undefined;
+    if (!manifest || manifest.type !== type)
+      throw new SlipwayError("ArtifactInvalid", `${digest} is no manifest of an artifact of type ${type}`);
+    for (const file of manifest.files) {
+      if (!(await blobs.has(file.digest))) throw missing(file.path);
+      if (!isOwn(file.digest)) throw foreign(digest, file.path);
+    }
+    return { files: manifest.files.length };
+  };
+}
+
+function parse(data: Uint8Array): ArtifactManifest | undefined {
+  try {
+    return artifactManifest.parse(JSON.parse(new TextDecoder().decode(data)));
+  } catch {
+    return undefined;
+  }
+}
+
+function foreign(digest: string, what: string): SlipwayError {
+  return new SlipwayError(
+    "ArtifactInvalid",
+    `${what} of the artifact ${digest} was not stored by a pod of this FineTuneJob`,
+  );
+}

@@ -1,0 +1,58 @@
+import type { FineTuneJob, FineTuneJobStatus } from "../../../schemas/fine-tune-job.ts";
+import { LABEL_REPOSITORY } from "../../../schemas/kind.ts";
+import type { Repository } from "../../../schemas/repository.ts";
+import type { KubeObject } from "../../kube/resources.ts";
+import { ConfigMap, Job, PersistentVolumeClaim, Pod } from "../../kube/resources.ts";
+import type { Kind, View } from "../../runtime/kind.ts";
+import { tenantOf } from "../tenant.ts";
+import { DATASET, FINE_TUNE_JOB, REPOSITORY } from "../types.ts";
+import { decide, type ObservedJob } from "./decide.ts";
+import { admit, type EffectDependencies, verify } from "./effects.ts";
+
+export interface FineTuneDependencies extends EffectDependencies {
+  /** The controller as pods reach it, without a slash at the end. */
+  readonly url: string | undefined;
+}
+
+function observe(object: KubeObject, view: View, url: string | undefined): ObservedJob {
+  const job = object as unknown as FineTuneJob;
+  const { namespace = "", name } = object.metadata;
+  const ref = { kind: "FineTuneJob", namespace, name };
+  return {
+    job,
+    dataset: view.get<KubeObject>(DATASET, namespace, job.spec.datasetRef.name) as never,
+    url,
+    account: tenantOf(object, view),
+    commit: commitOf(object, view),
+    report: (input) => view.report(ref, input),
+    effect: ({ name: effect, inputDigest }) => view.effect(ref, effect, inputDigest),
+    work: (child) => {
+      const found = view.get<KubeObject>(Job, namespace, child);
+      return { job: found, pods: found?.metadata.uid ? view.children(Pod, found.metadata.uid) : [] };
+    },
+  };
+}
+
+/** The commit that the object's Repository applies, or applied last. */
+function commitOf(object: KubeObject, view: View): string | undefined {
+  const name = object.metadata.labels?.[LABEL_REPOSITORY];
+  if (name === undefined) return undefined;
+  const repository = view.get<KubeObject & Repository>(REPOSITORY, object.metadata.namespace ?? "", name);
+  return repository?.status?.lastAttemptedRevision ?? repository?.status?.lastAppliedRevision;
+}
+
+/** A training is a Job: it is started once for what it is made from, watched, and its artifact recorded. */
+export function fineTuneJob(dependencies: FineTuneDependencies): Kind<ObservedJob, FineTuneJobStatus> {
+  return {
+    type: FINE_TUNE_JOB,
+    childTypes: [ConfigMap, PersistentVolumeClaim, Job],
+    watches: [Job, Pod],
+    suspends: true,
+    observe: (object, view) => observe(object, view, dependencies.url),
+    decide,
+    dependencies: (object) => [
+      { type: DATASET, name: (object as unknown as FineTuneJob).spec.datasetRef.name },
+    ],
+    effects: { admit: admit(dependencies), verify: verify(dependencies) },
+  };
+}

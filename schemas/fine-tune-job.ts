@@ -1,0 +1,207 @@
+import * as z from "zod";
+import {
+  commitId,
+  digest,
+  durationBetween,
+  localRef,
+  objectName,
+  secretKeyRef,
+  statusBase,
+  withRules,
+} from "./common.ts";
+import { hyperparameters, loraAdapter, mlflow } from "./fine-tune-training.ts";
+import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
+import { podOptions, quantity } from "./pod.ts";
+
+const splitName = z
+  .string()
+  .min(1)
+  .max(63)
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
+
+const baseModel = z.strictObject({
+  source: z
+    .string()
+    .min(1)
+    .max(512)
+    .regex(
+      /^(hf:\/\/[A-Za-z0-9][A-Za-z0-9_.-]*\/[A-Za-z0-9_.-]+(@[A-Za-z0-9_./-]+)?|artifact:sha256:[0-9a-f]{64}|pvc:\/\/[a-z0-9]([-a-z0-9.]*[a-z0-9])?(\/[A-Za-z0-9_][A-Za-z0-9_.@+-]*)*)$/,
+    )
+    .describe(
+      "hf://org/name@revision (a hub; pin a commit), artifact:sha256:… (made by another FineTuneJob) or pvc://claim/folder.",
+    ),
+  file: z
+    .string()
+    .min(1)
+    .max(256)
+    .regex(/^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$/)
+    .optional()
+    .describe("The GGUF file in it, whose weights are dequantized first; absent for safetensors."),
+  endpoint: z
+    .string()
+    .min(8)
+    .max(2048)
+    .regex(/^https?:\/\/[^\p{Z}\p{Cc}@?#]+$/u)
+    .default("https://huggingface.co")
+    .describe("The hub of hf://, or a mirror of it, as the pod reaches it."),
+  secretRef: secretKeyRef
+    .optional()
+    .describe(
+      "Token for the hub. The Secret's annotation slipway.dev/allowed-hosts must name the endpoint's host.",
+    ),
+});
+
+const runPolicy = z.strictObject({
+  onChange: z
+    .enum(["Manual", "Auto"])
+    .default("Manual")
+    .describe(
+      "What a change of the spec or the rows does once a training has started. Manual: nothing, until the annotation slipway.dev/requestedAt asks. Auto: it cancels that training and starts another.",
+    ),
+  retries: z.int().min(0).max(10).default(3).describe("Pods that may fail before the training has failed."),
+  timeout: durationBetween("1m", "500h")
+    .default("24h")
+    .describe("Longest time for a training with its retries."),
+  queueName: objectName.optional().describe("Kueue's LocalQueue: the training waits until it is admitted."),
+});
+
+const workVolume = z
+  .strictObject({
+    size: quantity,
+    storageClassName: objectName.optional(),
+  })
+  .describe(
+    "A volume for scratch and checkpoints that outlives a pod; absent: the node's disk, and a checkpoint is fetched again.",
+  );
+
+export const fineTuneJobSpec = withRules(
+  z.strictObject({
+    description: z.string().max(1024).optional(),
+    baseModel,
+    datasetRef: localRef.describe("The rows: a Dataset, once it is Ready."),
+    split: splitName.default("train").describe("Split of the Dataset to learn."),
+    validationSplit: splitName.optional().describe("Split to measure the loss on at the end."),
+    method: z
+      .enum(["sft", "dpo"])
+      .default("sft")
+      .describe(
+        "sft: supervised; only answers are learned. dpo: direct preference optimization, rows with chosen and rejected.",
+      ),
+    adapter: loraAdapter.optional().describe("Absent: the whole model is trained."),
+    framework: z.enum(["torch", "tensorflow"]).default("torch"),
+    backend: z.enum(["kubernetes"]).default("kubernetes").describe("kubernetes: a Job in this namespace."),
+    hyperparameters: hyperparameters.default({}),
+    mlflow: mlflow.optional(),
+    runPolicy: runPolicy.default({ onChange: "Manual", retries: 3, timeout: "24h" }),
+    pod: podOptions.optional(),
+    workVolume: workVolume.optional(),
+    suspend: z
+      .boolean()
+      .optional()
+      .describe("True cancels the training; it keeps its last checkpoint, from which false goes on."),
+  }),
+  {
+    rule: "self.framework != 'tensorflow' || (self.method == 'sft' && has(self.adapter) && !has(self.baseModel.file))",
+    message:
+      "framework: tensorflow trains method: sft with an adapter on safetensors; use framework: torch for the rest",
+    check: ({ framework, method, adapter, baseModel: { file } }) =>
+      framework !== "tensorflow" || (method === "sft" && adapter !== undefined && file === undefined),
+  },
+);
+export type FineTuneJobSpec = z.infer<typeof fineTuneJobSpec>;
+
+const count = z.int().min(0);
+const digits = z
+  .string()
+  .length(64)
+  .regex(/^[0-9a-f]{64}$/);
+
+export const fineTuneJobStatus = z.strictObject({
+  ...statusBase,
+  training: z
+    .strictObject({
+      identity: digits.describe(
+        "Digest of the revision and the rows: what is the same is not trained twice.",
+      ),
+      options: digits.describe("Digest of what does not change the result: resources, retries, registry."),
+      attempt: z.int().min(1).describe("Counts trainings of this identity."),
+      revision: digits,
+      dataset: digest,
+      commit: commitId.optional().describe("Where the Repository was when it was started."),
+      startedAt: z.string().max(64).meta({ format: "date-time" }),
+      state: z.enum(["Running", "Succeeded", "Failed"]),
+      job: objectName.optional().describe("The Job."),
+      pod: z.string().max(253).optional().describe("Its pod, the last if there were several."),
+      failure: z.strictObject({ reason: z.string().max(128), message: z.string().max(4096) }).optional(),
+      resumeFrom: digest.optional().describe("Checkpoint of an earlier attempt from which this one goes on."),
+    })
+    .optional()
+    .describe("The training that was started last."),
+  progress: z
+    .strictObject({
+      phase: z.string().max(64),
+      step: count,
+      totalSteps: count,
+      percent: z.int().min(0).max(100),
+      etaSeconds: count.optional(),
+      loss: z.number().optional(),
+      lossHistory: z
+        .array(z.strictObject({ step: count, loss: z.number() }))
+        .max(50)
+        .optional()
+        .describe("Evenly spread over the steps."),
+      checkpoint: z
+        .strictObject({ step: count, digest })
+        .optional()
+        .describe("The last one that was stored."),
+    })
+    .optional(),
+  artifact: z
+    .strictObject({
+      digest,
+      type: z.enum(["adapter", "model"]),
+      bytes: count,
+      revision: digits.describe("Of the training that made it."),
+    })
+    .optional()
+    .describe("What was trained last: the manifest's digest, which stands for every byte of it."),
+  base: z
+    .strictObject({ source: z.string().max(512), resolved: z.string().max(4096) })
+    .optional()
+    .describe("The base model of the artifact, by commit or digest."),
+  metrics: z
+    .strictObject({
+      firstLoss: z.number().optional(),
+      lastLoss: z.number().optional(),
+      evalLoss: z.number().optional(),
+      trainRows: count.optional(),
+      skippedRows: count.optional(),
+      truncatedRows: count.optional(),
+    })
+    .optional(),
+  mlflow: z
+    .strictObject({
+      runId: z.string().max(128),
+      model: z.string().max(256).optional(),
+      version: z.string().max(32).optional(),
+    })
+    .optional()
+    .describe("The run, and the registered version."),
+});
+export type FineTuneJobStatus = z.infer<typeof fineTuneJobStatus>;
+export type FineTuneJob = CustomResource<FineTuneJobSpec, FineTuneJobStatus>;
+
+export const fineTuneJobKind: KindDefinition = {
+  kind: "FineTuneJob",
+  plural: "finetunejobs",
+  singular: "finetunejob",
+  shortNames: ["ftj"],
+  description: "A training of a model on the rows of a Dataset, and the artifact that it makes.",
+  spec: fineTuneJobSpec,
+  status: fineTuneJobStatus,
+  columns: columns(
+    { name: "Progress", type: "integer", jsonPath: ".status.progress.percent", description: "Percent." },
+    { name: "Loss", type: "number", jsonPath: ".status.progress.loss" },
+    { name: "Artifact", type: "string", jsonPath: ".status.artifact.digest", priority: 1 },
+  ),
+};
