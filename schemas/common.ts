@@ -43,6 +43,42 @@ export const localRef = z.strictObject({
   name: objectName.describe("Name of the object, in the same namespace."),
 });
 
+/** A namespace's name (RFC 1123 label). */
+export const namespaceName = z
+  .string()
+  .min(1)
+  .max(63)
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
+
+/** A reference that may cross namespaces where the object allows it: see controller/kinds/shared-with.ts. */
+export const sharedRef = z.strictObject({
+  name: objectName.describe("Name of the object."),
+  namespace: namespaceName
+    .optional()
+    .describe(
+      "Of the object; the same unless given. Another one only where the object's spec.shareWith says so.",
+    ),
+});
+
+/** Which namespaces may refer to an object: names, or `*` for all. Nobody else unless given. */
+export const shareWith = withRules(
+  z
+    .array(
+      z
+        .string()
+        .min(1)
+        .max(63)
+        .regex(/^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$/),
+    )
+    .max(64)
+    .meta({ "x-kubernetes-list-type": "set" }),
+  {
+    rule: "!('*' in self) || size(self) == 1",
+    message: "write * alone: it means every namespace",
+    check: (self) => !self.includes("*") || self.length === 1,
+  },
+);
+
 export const secretKeyRef = z.strictObject({
   name: objectName.describe("Name of the Secret, in the same namespace."),
   key: z.string().min(1).max(253).default("apiKey").describe("Key in the Secret's data."),

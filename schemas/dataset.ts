@@ -6,6 +6,8 @@ import {
   mapKeys,
   objectName,
   repositoryPath,
+  sharedRef,
+  shareWith,
   statusBase,
   suspend,
   withRules,
@@ -59,7 +61,7 @@ const source = withRules(
       .describe(
         "Secret for url, whose annotation slipway.dev/allowed-hosts names the host. Keys: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3://, HF_TOKEN for hf://, token for https://.",
       ),
-    datasetRef: localRef.optional().describe("Rows of another Dataset, once it is Ready."),
+    datasetRef: sharedRef.optional().describe("Rows of another Dataset, once it is Ready."),
     split: partName.default("train").describe("Which split of datasetRef."),
     weight: z
       .number()
@@ -139,6 +141,11 @@ export const datasetSpec = z.strictObject({
   gates: datasetGates
     .optional()
     .describe("Where one does not hold, nothing is published and what was published stays."),
+  shareWith: shareWith
+    .optional()
+    .describe(
+      "Namespaces whose Datasets and FineTuneJobs may refer to this one; * for all. None unless given.",
+    ),
   suspend,
 });
 export type DatasetSpec = z.infer<typeof datasetSpec>;

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { datasetSpec } from "../schemas/dataset.ts";
 import { evalSuiteSpec } from "../schemas/eval-suite.ts";
 import { API_VERSION, type CustomResource } from "../schemas/kind.ts";
 import { modelDeploymentSpec } from "../schemas/model-deployment.ts";
@@ -7,6 +8,7 @@ import { promptTemplateSpec } from "../schemas/prompt-template.ts";
 /** Objects for tests, parsed as the loader parses them. */
 
 const SPECS = {
+  Dataset: datasetSpec,
   PromptTemplate: promptTemplateSpec,
   ModelDeployment: modelDeploymentSpec,
   EvalSuite: evalSuiteSpec,

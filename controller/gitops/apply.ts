@@ -9,7 +9,7 @@ import {
 import type { InventoryEntry } from "../../schemas/repository.ts";
 import { describeError, SlipwayError } from "../errors.ts";
 import type { GraphNode } from "../graph/graph.ts";
-import { nodeKey } from "../graph/graph.ts";
+import { edgeKey } from "../graph/graph.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { isConflict, isNotFound } from "../kube/kube-error.ts";
 import type { KubeObject, ResourceType } from "../kube/resources.ts";
@@ -58,7 +58,7 @@ export async function applyNodes(nodes: readonly GraphNode[], target: ApplyTarge
       },
     );
   const attempt = async (node: GraphNode, dryRun: boolean) => {
-    const cause = node.edges.map((edge) => nodeKey(edge.kind, edge.name)).find((key) => failed.has(key));
+    const cause = node.edges.map(edgeKey).find((key) => failed.has(key));
     if (cause !== undefined) {
       failed.set(node.key, `refers to ${cause}, which was refused`);
       return;
@@ -86,7 +86,7 @@ export async function applyNodes(nodes: readonly GraphNode[], target: ApplyTarge
 export function stagesOf(nodes: readonly GraphNode[]): GraphNode[][] {
   const level = new Map<string, number>();
   for (const node of nodes) {
-    const below = node.edges.map((edge) => level.get(nodeKey(edge.kind, edge.name)) ?? -1);
+    const below = node.edges.map((edge) => level.get(edgeKey(edge)) ?? -1);
     level.set(node.key, Math.max(-1, ...below) + 1);
   }
   const stages: GraphNode[][] = [];

@@ -7,7 +7,7 @@ import type { SlipwayError } from "../errors.ts";
 import { loadCases } from "../eval/cases.ts";
 import { lintPrompt } from "../eval/template/lint.ts";
 import { blobDigest } from "../graph/canonical.ts";
-import { buildGraph, nodeKey, type RevisionGraph } from "../graph/graph.ts";
+import { buildGraph, edgeKey, nodeKey, type RevisionGraph } from "../graph/graph.ts";
 import { caseFileFault } from "./case-guard.ts";
 import {
   fieldPath,
@@ -71,7 +71,7 @@ export async function loadSnapshot(source: Source, path: string): Promise<Snapsh
     for (const problem of node.problems) {
       const edge = node.edges.find(({ field }) => field === problem.field);
       // A reference to something that is in git but invalid is no second error: it is held with it.
-      if (edge && invalid.has(nodeKey(edge.kind, edge.name))) continue;
+      if (edge && invalid.has(edgeKey(edge))) continue;
       errors.push({
         location: manifest?.locate(parseFieldPath(problem.field)) ?? { file: "" },
         message: `${problem.field}: ${problem.message}`,
@@ -378,7 +378,7 @@ export function heldObjects(graph: RevisionGraph, errors: readonly LoadError[]):
     grown = false;
     for (const node of graph.nodes.values()) {
       if (held.has(node.key)) continue;
-      const cause = node.edges.map((edge) => nodeKey(edge.kind, edge.name)).find((key) => held.has(key));
+      const cause = node.edges.map(edgeKey).find((key) => held.has(key));
       if (cause === undefined) continue;
       held.set(node.key, `refers to ${cause}, which is held`);
       grown = true;

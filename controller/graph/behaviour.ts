@@ -15,6 +15,8 @@ export interface Edge {
   readonly type: EdgeType;
   readonly kind: string;
   readonly name: string;
+  /** Another namespace than the object's own; its owner decides, see `spec.shareWith`. */
+  readonly namespace?: string;
   /** Where the reference stands, e.g. `spec.targets[0].promptRef.name`. */
   readonly field: string;
 }
@@ -169,6 +171,7 @@ const dataset: Behaviour<DatasetSpec> = {
               type: "content",
               kind: "Dataset",
               name: datasetRef.name,
+              ...(datasetRef.namespace === undefined ? {} : { namespace: datasetRef.namespace }),
               field: `spec.sources[${i}].datasetRef.name`,
             },
           ]

@@ -45,6 +45,21 @@ describe("buildGraph", () => {
     expect(buildGraph(objects.toReversed()).order).toEqual(order);
   });
 
+  it("leaves what is in another namespace to the cluster: no problem, no revision, not mixed up with its own", () => {
+    const dataset = (name: string, datasetRef: { name: string; namespace?: string }) =>
+      object("Dataset", name, {
+        format: "completion",
+        sources: [{ name: "s", datasetRef }],
+      });
+    const graph = buildGraph([
+      dataset("rows", { name: "rows", namespace: "data" }),
+      dataset("more", { name: "rows" }),
+    ]);
+    expect([...graph.nodes.values()].flatMap(({ problems }) => problems)).toEqual([]);
+    expect(graph.nodes.get("Dataset/rows")?.revision).toBeUndefined();
+    expect(graph.order).toEqual(["Dataset/rows", "Dataset/more"]);
+  });
+
   it("reports a missing reference with its field, and not when it exists elsewhere", () => {
     const objects = [minimalSuite("support", "gone"), minimalModel()];
     expect(suiteOf(buildGraph(objects)).problems).toEqual([

@@ -30,6 +30,10 @@ export interface RevisionGraph {
 
 export const nodeKey = (kind: string, name: string): string => `${kind}/${name}`;
 
+/** What an edge points to; the key of no node where that is in another namespace. */
+export const edgeKey = ({ kind, name, namespace }: Pick<Edge, "kind" | "name" | "namespace">): string =>
+  namespace === undefined ? nodeKey(kind, name) : `${kind}/${namespace}/${name}`;
+
 /** The revision of an object outside the graph (applied by someone else), or undefined when there is none. */
 export type ExternalRevision = (kind: string, name: string) => string | undefined;
 
@@ -87,8 +91,10 @@ export function buildGraph(
     const edges = BEHAVIOURS[object.kind]?.edges(object.spec as never) ?? [];
     const revisions = new Map<string, string | undefined>();
     for (const edge of edges) {
-      const targetKey = nodeKey(edge.kind, edge.name);
+      const targetKey = edgeKey(edge);
       const target = byKey.get(targetKey);
+      // Of another namespace: only the cluster knows whether it is there, and may be used.
+      if (!target && edge.namespace !== undefined) continue;
       if (!target) {
         const revision = external(edge.kind, edge.name);
         revisions.set(edge.field, revision);
@@ -139,7 +145,7 @@ export function buildGraph(
 function observedFirst(nodes: ReadonlyMap<string, GraphNode>, order: readonly string[]): string[] {
   const placed = new Set<string>();
   const waitsFor = (key: string, edge: Edge) => {
-    const target = nodeKey(edge.kind, edge.name);
+    const target = edgeKey(edge);
     return target !== key && nodes.has(target) && !placed.has(target);
   };
   const edgesOf = (key: string) => nodes.get(key)?.edges ?? [];

@@ -1,6 +1,6 @@
 import type { EvalSuiteSpec } from "../../schemas/eval-suite.ts";
 import { digestOf } from "./canonical.ts";
-import { type GraphNode, nodeKey, type RevisionGraph } from "./graph.ts";
+import { edgeKey, type GraphNode, nodeKey, type RevisionGraph } from "./graph.ts";
 
 export type ChangeKind = "added" | "removed" | "changed" | "settings";
 
@@ -57,9 +57,7 @@ export function impactOf(base: RevisionGraph, head: RevisionGraph): Impact {
     const spec = node.object.spec as EvalSuiteSpec;
     const baseSide = sideRevision(spec, base);
     const headSide = sideRevision(spec, head);
-    const via = [...new Set(node.edges.map((edge) => nodeKey(edge.kind, edge.name)))].filter((key) =>
-      behaving.has(key),
-    );
+    const via = [...new Set(node.edges.map(edgeKey))].filter((key) => behaving.has(key));
     if (via.length > 0) suites.push({ suite: node.name, via, baseSide, headSide });
   }
   return {

@@ -100,7 +100,11 @@ export interface Kind<Observed = unknown, Status = unknown> {
   readonly suspends?: boolean;
   observe(object: KubeObject, view: View): Observed;
   decide(observed: Observed, now: Date): Decision<Status>;
-  /** Objects of the same namespace that wake this one when they change. */
-  dependencies?(object: KubeObject): readonly { readonly type: ResourceType; readonly name: string }[];
+  /** Objects, of the same namespace unless one is given, that wake this one when they change. */
+  dependencies?(object: KubeObject): readonly {
+    readonly type: ResourceType;
+    readonly name: string;
+    readonly namespace?: string;
+  }[];
   readonly effects?: Readonly<Record<string, EffectHandler>>;
 }

@@ -62,6 +62,11 @@ describe("dependencyKeys", () => {
     expect(dependencyKey(type("Prompt"), "b", "p")).not.toBe(dependencyKey(type("Prompt"), "a", "p"));
   });
 
+  test("are in another namespace where one is named", () => {
+    const job = kind("Job", () => [{ type: type("Dataset"), name: "d", namespace: "data" }]);
+    expect(dependencyKeys(job, object())).toEqual([dependencyKey(type("Dataset"), "data", "d")]);
+  });
+
   test("of an object that cannot be read are none", () => {
     const broken = kind("Suite", (each) => [{ type: type("Prompt"), name: (each.spec as { p: string }).p }]);
     expect(dependencyKeys(broken, object())).toEqual([]);

@@ -5,12 +5,14 @@ import type { Kind } from "./kind.ts";
 /** The index under which a kind's store finds the objects that depend on another. */
 export const BY_DEPENDENCY = "dependency";
 
-/** Index values of an object: what it depends on, in its own namespace. */
+/** Index values of an object: what it depends on, in its own namespace unless another one is named. */
 export function dependencyKeys(kind: Kind, object: KubeObject): string[] {
   const { namespace = "" } = object.metadata;
   // An object that was written under an older schema must not stop the watch.
   try {
-    return (kind.dependencies?.(object) ?? []).map(({ type, name }) => dependencyKey(type, namespace, name));
+    return (kind.dependencies?.(object) ?? []).map((each) =>
+      dependencyKey(each.type, each.namespace ?? namespace, each.name),
+    );
   } catch {
     return [];
   }

@@ -4,14 +4,16 @@ import { digestOf, type Json } from "../../graph/canonical.ts";
 import { revisionOf } from "../../graph/graph.ts";
 import { condition, ready, reconciling, stalled } from "../../runtime/conditions.ts";
 import type { Decision, EffectOutcome, EffectRequest } from "../../runtime/kind.ts";
+import { type SharedRef, sharedKey, sharedObject } from "../shared-with.ts";
 import { revisionFields } from "../types.ts";
+import { cycleMessage } from "./cycle.ts";
 import { decideResolution, type FetchedSource, type ObservedFetch, outsideSources } from "./resolution.ts";
 
 /** Everything that the result depends on. */
 export interface PrepareInput {
   readonly name: string;
   readonly spec: DatasetSpec;
-  /** Artifacts of the Datasets among the sources, by name. */
+  /** Artifacts of the Datasets among the sources, by `sharedKey`. */
   readonly artifacts: Readonly<Record<string, string>>;
   /** Cases of the EvalSuites that steps name. */
   readonly suites: Readonly<Record<string, EvalSuite["spec"]["cases"]>>;
@@ -32,7 +34,10 @@ export interface PrepareOutput {
 
 export interface ObservedDataset {
   readonly dataset: Dataset;
+  /** Those among its sources, by `sharedKey`. */
   readonly datasets: ReadonlyMap<string, Dataset>;
+  /** The way on which it is made from itself. */
+  readonly cycle?: readonly SharedRef[] | undefined;
   readonly suites: ReadonlyMap<string, EvalSuite>;
   readonly serviceAccountName: string;
   readonly fetch: ObservedFetch;
@@ -45,10 +50,10 @@ interface Missing {
   readonly message: string;
 }
 
-/** The names of Datasets and EvalSuites that a Dataset is made with. */
-export function referencesOf({ sources, steps }: DatasetSpec): { datasets: string[]; suites: string[] } {
+/** The Datasets and the names of EvalSuites that a Dataset is made with. */
+export function referencesOf({ sources, steps }: DatasetSpec): { datasets: SharedRef[]; suites: string[] } {
   return {
-    datasets: sources.flatMap(({ datasetRef }) => (datasetRef ? [datasetRef.name] : [])),
+    datasets: sources.flatMap(({ datasetRef }) => (datasetRef ? [datasetRef] : [])),
     suites: steps.flatMap(({ decontaminate }) => decontaminate?.against.map(({ name }) => name) ?? []),
   };
 }
@@ -64,14 +69,15 @@ export function prepareInput(
   const names = referencesOf(spec);
   const artifacts: Record<string, string> = {};
   const revisions: Record<string, string> = {};
-  for (const name of names.datasets) {
-    const found = datasets.get(name);
-    if (!found) return { missing: { reason: "DatasetNotFound", message: `there is no Dataset ${name}` } };
-    const { artifact, revision } = found.status ?? {};
-    if (!isReady(found) || !artifact || !revision)
-      return { missing: { reason: "DatasetNotReady", message: `Dataset ${name} is not Ready` } };
-    artifacts[name] = artifact.digest;
-    revisions[name] = revision;
+  for (const ref of names.datasets) {
+    const key = sharedKey(ref);
+    const found = sharedObject("Dataset", ref, dataset.metadata.namespace ?? "", datasets.get(key));
+    if ("missing" in found) return found;
+    const { artifact, revision } = found.object.status ?? {};
+    if (!isReady(found.object) || !artifact || !revision)
+      return { missing: { reason: "DatasetNotReady", message: `Dataset ${key} is not Ready` } };
+    artifacts[key] = artifact.digest;
+    revisions[key] = revision;
   }
   const cases: Record<string, EvalSuite["spec"]["cases"]> = {};
   for (const name of names.suites) {
@@ -79,7 +85,7 @@ export function prepareInput(
     if (!suite) return { missing: { reason: "EvalSuiteNotFound", message: `there is no EvalSuite ${name}` } };
     cases[name] = suite.spec.cases;
   }
-  const revision = revisionOf(dataset as never, (edge) => revisions[edge.name]);
+  const revision = revisionOf(dataset as never, (edge) => revisions[sharedKey(edge)]);
   if (!revision)
     return {
       missing: {
@@ -93,7 +99,7 @@ export function prepareInput(
 }
 
 /** Without what does not change the result, so that pausing a Dataset prepares nothing anew. */
-function behaving({ suspend: _, refresh: __, ...spec }: DatasetSpec): DatasetSpec {
+function behaving({ suspend: _, refresh: __, shareWith: ____, ...spec }: DatasetSpec): DatasetSpec {
   return {
     ...spec,
     sources: spec.sources.map(({ secretRef: ___, region: ____, ...source }) => source),
@@ -110,7 +116,12 @@ const RETRY_MS = 60_000;
 
 /** What was published stays in the status until something else is: dependents go on with it. */
 export function decide(observed: ObservedDataset, now: Date): Decision<DatasetStatus> {
-  const { dataset, serviceAccountName, fetch } = observed;
+  const { dataset, serviceAccountName, fetch, cycle } = observed;
+  if (cycle) {
+    const message = cycleMessage(dataset.metadata.name, cycle);
+    const status = { ...published(dataset), conditions: stalled("DatasetCycle", message) };
+    return { children: [], effects: [], status, events: [warning("DatasetCycle", message)] };
+  }
   if (outsideSources(dataset).length === 0) return decidePreparation(observed, undefined, now);
   const { resolved, effects, requeueAfterMs } = decideResolution(dataset, serviceAccountName, fetch, now);
   const again = requeueAfterMs === undefined ? {} : { requeueAfterMs };

@@ -10,8 +10,10 @@ import type { KubeObject } from "../../kube/resources.ts";
 import type { SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
 import type { BlobStore } from "../../store/store.ts";
+import { sharedDependency, sharedKey } from "../shared-with.ts";
 import { tenantOf } from "../tenant.ts";
 import { DATASET, EVAL_SUITE } from "../types.ts";
+import { cycleOf } from "./cycle.ts";
 import {
   decide,
   type ObservedDataset,
@@ -33,7 +35,12 @@ function observe(object: KubeObject, view: View): ObservedDataset {
         return found ? [[each, found as unknown as T] as const] : [];
       }),
     );
-  const datasets = get<Dataset>(DATASET, names.datasets);
+  const datasets = new Map(
+    names.datasets.flatMap((ref) => {
+      const found = view.get<KubeObject>(DATASET, ref.namespace ?? namespace, ref.name);
+      return found ? [[sharedKey(ref), found as unknown as Dataset] as const] : [];
+    }),
+  );
   const suites = get<EvalSuite>(EVAL_SUITE, names.suites);
   const effect = (effectName: string, digest: string) =>
     view.effect({ kind: "Dataset", namespace, name }, effectName, digest);
@@ -41,6 +48,10 @@ function observe(object: KubeObject, view: View): ObservedDataset {
   return {
     dataset,
     datasets,
+    cycle: cycleOf(
+      dataset,
+      (at, of) => view.get<KubeObject>(DATASET, at, of) as unknown as Dataset | undefined,
+    ),
     suites,
     serviceAccountName: tenantOf(object, view),
     fetch: {
@@ -60,7 +71,7 @@ function prepareEffect(blobs: BlobStore): EffectHandler {
       const files = source.datasetRef
         ? [
             await splitOf(
-              artifacts[source.datasetRef.name] ?? "",
+              artifacts[sharedKey(source.datasetRef)] ?? "",
               source.datasetRef.name,
               source.split,
               blobs,
@@ -131,7 +142,7 @@ export function dataset(blobs: BlobStore, secrets: SecretReader): Kind<ObservedD
     dependencies: (object) => {
       const { datasets, suites } = referencesOf((object as unknown as Dataset).spec);
       return [
-        ...datasets.map((name) => ({ type: DATASET, name })),
+        ...datasets.map((ref) => sharedDependency(DATASET, ref)),
         ...suites.map((name) => ({ type: EVAL_SUITE, name })),
       ];
     },

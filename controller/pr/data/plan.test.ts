@@ -127,6 +127,20 @@ describe("not compared is", () => {
       { state: "NotCompared", reason: "Cycle" },
       { state: "NotCompared", reason: "Cycle" },
     ]);
+    const elsewhere = dataset({
+      name: "b",
+      spec: { sources: [{ name: "a", datasetRef: { name: "rows", namespace: "data" } }] },
+    });
+    expect(await plan({ "b.yaml": elsewhere })).toMatchObject([
+      { reason: "OtherRepository", message: expect.stringContaining("Dataset data/rows") },
+    ]);
+    const url = dataset({
+      name: "c",
+      spec: { sources: [{ name: "web", url: "https://example.com/a.jsonl" }] },
+    });
+    expect(await plan({ "c.yaml": url })).toMatchObject([
+      { reason: "Outside", message: expect.stringContaining("source web of Dataset c") },
+    ]);
     expect(await plan({ "a.yaml": from("a", "other") })).toMatchObject([
       { reason: "OtherRepository", message: expect.stringContaining("Dataset other") },
     ]);

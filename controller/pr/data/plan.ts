@@ -100,7 +100,7 @@ function chainOf(name: string, snapshot: Snapshot): Chain | Problem {
       const message = `its rows come from Dataset ${each}, which this repository does not have`;
       return { reason: "OtherRepository", message };
     }
-    const { description: _, suspend: __, ...spec } = node.object.spec as DatasetSpec;
+    const { description: _, suspend: __, shareWith: ___, ...spec } = node.object.spec as DatasetSpec;
     const sources: DiffSource[] = [];
     for (const source of spec.sources) {
       const found = sourceOf(each, source, snapshot);
@@ -128,6 +128,10 @@ function chainOf(name: string, snapshot: Snapshot): Chain | Problem {
 
 function sourceOf(dataset: string, source: DatasetSource, { blobs }: Snapshot): DiffSource | Problem {
   const { name, files, datasetRef, split } = source;
+  if (datasetRef?.namespace !== undefined) {
+    const message = `its rows come from Dataset ${datasetRef.namespace}/${datasetRef.name}, which this repository does not have`;
+    return { reason: "OtherRepository", message };
+  }
   if (datasetRef) return { name, dataset: datasetRef.name, split };
   const data = files?.map(({ path, digest = "" }) => ({ path, data: blobs.get(digest) }));
   const known = data?.flatMap((file) => (file.data ? [{ path: file.path, data: file.data }] : []));

@@ -36,7 +36,7 @@ export const FULL: Readonly<Record<string, Spec>> = {
     format: "completion",
     sources: [
       { name: "tickets", files: [{ path: "data/tickets.jsonl.gz", digest }], weight: 0.5 },
-      { name: "older", datasetRef: { name: "older" }, split: "test" },
+      { name: "older", datasetRef: { name: "older", namespace: "data" }, split: "test" },
       {
         name: "bucket",
         url: "s3://team/rows/a.jsonl",
@@ -63,6 +63,7 @@ export const FULL: Readonly<Record<string, Spec>> = {
       { name: "test", percent: 10 },
     ],
     gates: { minRows: 10, maxDropShare: 0.5, maxPiiRows: 0 },
+    shareWith: ["team-b"],
   },
   FineTuneJob: {
     baseModel: {

@@ -29,6 +29,10 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
     field: "spec.budget.timeout",
     spec: variant("EvalSuite", { budget: { timeout: "0s" } }),
   },
+  "Dataset spec.shareWith: write * alone: it means every namespace": {
+    field: "spec.shareWith",
+    spec: variant("Dataset", { shareWith: ["*", "team-b"] }),
+  },
   "Dataset spec.sources[]: a source needs one of files, url and datasetRef": {
     field: "spec.sources[0]",
     spec: variant("Dataset", {
