@@ -8,12 +8,17 @@ export function demoCommand(): Command {
     .description("bring up a cluster, a forge and a model, and show two pull requests being judged")
     .option("--once", "end by itself: 0 only when everything happened")
     .option("--keep", "leave the cluster and the forge running")
-    .action(async (options: { once?: boolean; keep?: boolean }) => {
+    .action(async (options: { once?: boolean; keep?: boolean; full?: boolean }) => {
       const stop = new AbortController();
       const end = () => stop.abort(new Error("interrupted"));
       process.once("SIGINT", end).once("SIGTERM", end);
       try {
-        await runDemo({ once: options.once === true, keep: options.keep === true, signal: stop.signal });
+        await runDemo({
+          once: options.once === true,
+          keep: options.keep === true,
+          full: options.full === true,
+          signal: stop.signal,
+        });
       } catch (error) {
         if (stop.signal.aborted) process.exitCode = 130;
         else {

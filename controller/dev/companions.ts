@@ -19,6 +19,8 @@ export interface CompanionOptions {
   readonly command: readonly [string, ...string[]];
   /** Arguments for a port to listen on. */
   readonly args: (port: number) => readonly string[];
+  /** Where it listens; the loopback interface unless given. */
+  readonly address?: string;
   /** Path that answers 200 once it works. */
   readonly readyPath: string;
   readonly report: Report;
@@ -27,13 +29,13 @@ export interface CompanionOptions {
 
 /** Starts a command and waits until it works. */
 export async function startCompanion(options: CompanionOptions): Promise<Companion> {
-  const { folder, name, command, args, readyPath, report, signal } = options;
+  const { folder, name, command, args, readyPath, report, signal, address = "127.0.0.1" } = options;
   const [program, ...first] = command;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   return withFreePort(async (port) => {
     const env = { SLIPWAY_CACHE_DIR: cacheRoot() };
     const daemon = await startDaemon({ folder, name, program, args: [...first, ...args(port)], env });
-    const url = `http://127.0.0.1:${port}`;
+    const url = `http://${address}:${port}`;
     await waitReady(name, { daemons: [daemon], folder, timeoutMs: 120_000, report, signal }, async () => {
       const response = await fetch(url + readyPath, { signal: AbortSignal.timeout(2_000) }).catch(
         () => undefined,

@@ -30,7 +30,7 @@ async function api(server: GiteaServer, path: string, body: unknown): Promise<vo
   }
 }
 
-export async function createRepository(server: GiteaServer, name: string): Promise<void> {
+async function createRepository(server: GiteaServer, name: string): Promise<void> {
   await api(server, "/user/repos", { name, default_branch: "main", private: true });
 }
 
@@ -58,15 +58,16 @@ export class WorkingCopy {
     this.#remote = remote;
   }
 
-  /** Starts a repository from a folder; `edit` may change files before the first commit. */
+  /** Makes a private repository of the user and fills it from a folder; `edit` may change files before the first commit. */
   static async create(
     server: GiteaServer,
-    repository: string,
+    name: string,
     from: string,
     edit: (folder: string) => Promise<void>,
   ) {
+    await createRepository(server, name);
     const folder = await mkdtemp(join(tmpdir(), "slipway-demo-"));
-    const remote = new URL(`${server.url}/${repository}.git`);
+    const remote = new URL(`${server.url}/${server.user}/${name}.git`);
     remote.username = server.user;
     remote.password = server.password;
     const copy = new WorkingCopy(folder, remote.href);

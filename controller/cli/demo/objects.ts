@@ -2,6 +2,8 @@ import { ANNOTATION_ALLOWED_HOSTS, API_VERSION } from "../../../schemas/kind.ts"
 import type { KubeObject } from "../../kube/resources.ts";
 
 export interface DemoObjects {
+  /** Of the Repository. */
+  readonly name: string;
   readonly namespace: string;
   readonly account: string;
   readonly git: {
@@ -15,7 +17,13 @@ export interface DemoObjects {
 }
 
 /** The Secrets and the Repository that a platform team would set up once. */
-export function demoObjects({ namespace, account, git, webhookSecret }: DemoObjects): KubeObject[] {
+export function demoObjects({
+  name: repository,
+  namespace,
+  account,
+  git,
+  webhookSecret,
+}: DemoObjects): KubeObject[] {
   const host = new URL(git.url).host;
   const secret = (name: string, stringData: Record<string, string>): KubeObject => ({
     apiVersion: "v1",
@@ -30,7 +38,7 @@ export function demoObjects({ namespace, account, git, webhookSecret }: DemoObje
     {
       apiVersion: API_VERSION,
       kind: "Repository",
-      metadata: { name: "support-triage", namespace },
+      metadata: { name: repository, namespace },
       spec: {
         url: git.url,
         branch: "main",
