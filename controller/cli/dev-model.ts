@@ -1,7 +1,8 @@
 import { once } from "node:events";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { startModelServer } from "../dev/model/index.ts";
 import { createProgress } from "../dev/progress.ts";
+import { integer } from "./arguments.ts";
 
 /** `slipway dev model`: a small local language model behind an OpenAI-compatible endpoint. */
 export function devModelCommand(): Command {
@@ -38,14 +39,4 @@ export function devModelCommand(): Command {
         process.removeListener("SIGINT", end).removeListener("SIGTERM", end);
       }
     });
-}
-
-function integer(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < min || value > max) {
-      throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
-    }
-    return value;
-  };
 }

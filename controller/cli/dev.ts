@@ -14,6 +14,7 @@ import { findForge, listForges, startGitea, stopForge } from "../dev/forge.ts";
 import { importImage } from "../dev/node/node.ts";
 import { createProgress, type Report, silent } from "../dev/progress.ts";
 import { SlipwayError } from "../errors.ts";
+import { devHubCommand } from "./dev-hub.ts";
 import { devModelCommand } from "./dev-model.ts";
 
 interface NameOption {
@@ -76,6 +77,7 @@ export function devCommand(): Command {
     .addOption(nameOption())
     .action(forgeDown);
   dev.addCommand(devModelCommand());
+  dev.addCommand(devHubCommand());
   return dev;
 }
 

@@ -4,12 +4,12 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { startTestHub, type TestHub, type TestHubOptions } from "../../test/hub.ts";
+import { type Hub, type HubOptions, startHub } from "../dev/hub.ts";
 import { blobDigest } from "../graph/canonical.ts";
 import { credentialsOf, type PinnedFile, readFile, resolveSource, type SourceAccess } from "./index.ts";
 
 const signal = new AbortController().signal;
-const open: (Server | TestHub | string)[] = [];
+const open: (Server | Hub | string)[] = [];
 afterEach(async () => {
   for (const each of open.splice(0)) {
     if (typeof each === "string") await rm(each, { recursive: true, force: true });
@@ -173,14 +173,14 @@ describe("credentials", () => {
 });
 
 describe("the Hub", () => {
-  async function hub(files: Record<string, string>, options: TestHubOptions = {}): Promise<TestHub> {
+  async function hub(files: Record<string, string>, options: HubOptions = {}): Promise<Hub> {
     const folder = await mkdtemp(join(tmpdir(), "hub-"));
     open.push(folder);
     for (const [path, content] of Object.entries(files)) {
       await mkdir(join(folder, path, ".."), { recursive: true });
       await writeFile(join(folder, path), content);
     }
-    const server = await startTestHub({
+    const server = await startHub({
       datasets: { "team/rows": folder },
       models: { "team/rows": folder },
       ...options,

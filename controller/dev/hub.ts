@@ -5,11 +5,11 @@ import type { AddressInfo } from "node:net";
 import { join, relative } from "node:path";
 
 /**
- * The Hub's read routes over local folders, as far as Slipway and huggingface_hub use them: a repository is a folder
+ * The read routes of the Hugging Face Hub over local folders, as far as Slipway and huggingface_hub use them: a repository is a folder
  * with one branch, `main`, whose commit is a digest of its content. Files of 1 MiB and more are "large": they have a
  * SHA-256 and are served by a redirect to another path, as the real Hub sends to its storage.
  */
-export interface TestHubOptions {
+export interface HubOptions {
   /** Folder of each dataset, by `organisation/name`. */
   readonly datasets?: Readonly<Record<string, string>>;
   readonly models?: Readonly<Record<string, string>>;
@@ -19,7 +19,7 @@ export interface TestHubOptions {
   readonly intercept?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
-export interface TestHub {
+export interface Hub {
   readonly url: string;
   /** Requests so far: `GET /path`. */
   readonly requests: readonly string[];
@@ -36,7 +36,7 @@ interface HubFile {
 }
 
 /** @param port 0 for a free one; `host` 0.0.0.0 lets pods reach it */
-export async function startTestHub(options: TestHubOptions, port = 0, host = "127.0.0.1"): Promise<TestHub> {
+export async function startHub(options: HubOptions, port = 0, host = "127.0.0.1"): Promise<Hub> {
   const requests: string[] = [];
   const server = createServer((request, response) => {
     requests.push(`${request.method} ${request.url}`);
@@ -47,7 +47,7 @@ export async function startTestHub(options: TestHubOptions, port = 0, host = "12
   });
   await new Promise<void>((resolve) => server.listen(port, host, resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://${host === "0.0.0.0" ? "127.0.0.1" : host}:${(server.address() as AddressInfo).port}`,
     requests,
     close: () =>
       new Promise((resolve) => {
@@ -58,7 +58,7 @@ export async function startTestHub(options: TestHubOptions, port = 0, host = "12
 }
 
 async function answer(
-  { datasets = {}, models = {}, token }: TestHubOptions,
+  { datasets = {}, models = {}, token }: HubOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
