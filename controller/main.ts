@@ -9,6 +9,7 @@ import { evalRun } from "./kinds/eval-run/index.ts";
 import { evalSuite } from "./kinds/eval-suite/index.ts";
 import { fineTuneJob } from "./kinds/fine-tune-job/index.ts";
 import { modelDeployment } from "./kinds/model-deployment/index.ts";
+import { monitor } from "./kinds/monitor/index.ts";
 import { promptTemplate } from "./kinds/prompt-template/index.ts";
 import {
   DATASET,
@@ -16,6 +17,7 @@ import {
   EVAL_SUITE,
   FINE_TUNE_JOB,
   MODEL_DEPLOYMENT,
+  MONITOR,
   PROMPT_TEMPLATE,
   REPOSITORY,
 } from "./kinds/types.ts";
@@ -78,6 +80,7 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
       modelDeployment(secrets),
       evalSuite(state.blobs),
       evalRun({ state, secrets }),
+      monitor({ secrets }),
     ] as unknown as Kind[];
     const manager = new Manager({
       client,
@@ -141,7 +144,7 @@ function joinRepositories(
   const repositories = manager.informer(REPOSITORY).store;
   const runs = manager.informer(EVAL_RUN).store;
   const objects = new Map(
-    [DATASET, FINE_TUNE_JOB, PROMPT_TEMPLATE, MODEL_DEPLOYMENT, EVAL_SUITE].map((type) => [
+    [DATASET, FINE_TUNE_JOB, PROMPT_TEMPLATE, MODEL_DEPLOYMENT, EVAL_SUITE, MONITOR].map((type) => [
       type.kind,
       manager.informer(type).store,
     ]),

@@ -4,6 +4,7 @@ import { evalSuiteKind } from "./eval-suite.ts";
 import { fineTuneJobKind } from "./fine-tune-job.ts";
 import type { KindDefinition } from "./kind.ts";
 import { modelDeploymentKind } from "./model-deployment.ts";
+import { monitorKind } from "./monitor.ts";
 import { promptTemplateKind } from "./prompt-template.ts";
 import { repositoryKind } from "./repository.ts";
 
@@ -17,6 +18,7 @@ export const KINDS: readonly KindDefinition[] = [
   fineTuneJobKind,
   modelDeploymentKind,
   evalSuiteKind,
+  monitorKind,
   evalRunKind,
 ];
 

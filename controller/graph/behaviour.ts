@@ -2,6 +2,7 @@ import type { DatasetSpec } from "../../schemas/dataset.ts";
 import type { EvalSuiteSpec } from "../../schemas/eval-suite.ts";
 import type { FineTuneJobSpec } from "../../schemas/fine-tune-job.ts";
 import type { ModelDeploymentSpec } from "../../schemas/model-deployment.ts";
+import type { MonitorSpec } from "../../schemas/monitor.ts";
 import type { PromptTemplateSpec } from "../../schemas/prompt-template.ts";
 import type { Json } from "./canonical.ts";
 
@@ -207,6 +208,24 @@ const fineTuneJob: Behaviour<FineTuneJobSpec> = {
   ],
 };
 
+const monitor: Behaviour<MonitorSpec> = {
+  version: 1,
+  fields: (spec) => ({
+    probe: nonEmpty(spec.probe),
+    signals: spec.signals.map((signal) =>
+      withoutDefaults({ ...signal } as Record<string, unknown>, { for: "0s", noData: "NoData" }),
+    ),
+  }),
+  edges: (spec) => [
+    {
+      type: "observes",
+      kind: "ModelDeployment",
+      name: spec.targetRef.name,
+      field: "spec.targetRef.name",
+    },
+  ],
+};
+
 /** By kind. A kind enters with its reconciler. */
 export const BEHAVIOURS: Readonly<Record<string, Behaviour<never>>> = {
   Dataset: dataset,
@@ -214,4 +233,5 @@ export const BEHAVIOURS: Readonly<Record<string, Behaviour<never>>> = {
   PromptTemplate: promptTemplate,
   ModelDeployment: modelDeployment,
   EvalSuite: evalSuite,
+  Monitor: monitor,
 };

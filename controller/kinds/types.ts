@@ -16,6 +16,7 @@ export const FINE_TUNE_JOB = ours("FineTuneJob", "finetunejobs");
 export const MODEL_DEPLOYMENT = ours("ModelDeployment", "modeldeployments");
 export const EVAL_SUITE = ours("EvalSuite", "evalsuites");
 export const EVAL_RUN = ours("EvalRun", "evalruns");
+export const MONITOR = ours("Monitor", "monitors");
 
 /** The revision as every status carries it. */
 export function revisionFields(revision: string | undefined): { revision?: string; shortRevision?: string } {

@@ -15,6 +15,10 @@ export const MINIMAL: Readonly<Record<string, Spec>> = {
     targets: [{ name: "t", promptRef: { name: "p" }, modelRef: { name: "m" } }],
     cases: { files: [{ path: "cases/tickets.jsonl" }] },
   },
+  Monitor: {
+    targetRef: { name: "m" },
+    signals: [{ name: "up", type: "Probe", probe: { measure: "availability" }, thresholds: { alert: 1 } }],
+  },
   EvalRun: {
     suite: { name: "s", revision, bundle: digest },
     trigger: "Merge",
@@ -126,6 +130,27 @@ export const FULL: Readonly<Record<string, Spec>> = {
     gates: [{ name: "quality", margin: 0.05, min: 0.5, max: 1 }],
     judge: { modelRef: { name: "judge" } },
     budget: {},
+  },
+  Monitor: {
+    ...MINIMAL.Monitor,
+    interval: "30s",
+    probe: { window: "5m" },
+    signals: [
+      {
+        name: "latency",
+        type: "Probe",
+        probe: { measure: "latency" },
+        thresholds: { warning: 800, alert: 2000 },
+        for: "1m",
+        noData: "Alert",
+      },
+      {
+        name: "availability",
+        type: "Probe",
+        probe: { measure: "availability" },
+        thresholds: { operator: "Below", warning: 0.99, alert: 0.9 },
+      },
+    ],
   },
   EvalRun: {
     ...MINIMAL.EvalRun,

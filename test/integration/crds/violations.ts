@@ -1,5 +1,7 @@
 import { variant } from "./manifests.ts";
 
+const probe = { name: "a", type: "Probe", probe: { measure: "latency" } };
+
 export interface Violation {
   /** The object's spec, wrong in this one respect. */
   readonly spec: Record<string, unknown>;
@@ -102,6 +104,33 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
     field: "spec.gates[0]",
     spec: variant("EvalSuite", { gates: [{ name: "a", min: 0.75, max: 0.5 }] }),
   },
+  "Monitor spec.interval: write a duration from 1s to 24h": {
+    field: "spec.interval",
+    spec: variant("Monitor", { interval: "25h" }),
+  },
+  "Monitor spec.probe.window: write a duration from 1s to 24h": {
+    field: "spec.probe.window",
+    spec: variant("Monitor", { probe: { window: "1ms" } }),
+  },
+  "Monitor spec.signals[].for: write a duration from 0s to 24h": {
+    field: "spec.signals[0].for",
+    spec: variant("Monitor", { signals: [{ ...probe, thresholds: { alert: 1 }, for: "48h" }] }),
+  },
+  "Monitor spec.signals[]: a signal needs the section that its type names": {
+    field: "spec.signals[0]",
+    spec: variant("Monitor", { signals: [{ name: "a", type: "Probe", thresholds: { alert: 1 } }] }),
+  },
+  "Monitor spec.signals[].thresholds: thresholds needs warning or alert": {
+    field: "spec.signals[0].thresholds",
+    spec: variant("Monitor", { signals: [{ ...probe, thresholds: {} }] }),
+  },
+  "Monitor spec.signals[].thresholds: alert must lie beyond warning: above it with operator Above, below it with Below":
+    {
+      field: "spec.signals[0].thresholds",
+      spec: variant("Monitor", {
+        signals: [{ ...probe, thresholds: { operator: "Below", warning: 0.5, alert: 0.9 } }],
+      }),
+    },
   "EvalRun spec: an EvalRun's spec cannot be changed: make a new one": {
     field: "spec",
     before: variant("EvalRun", {}),

@@ -1,0 +1,164 @@
+import { durationMs } from "../../../schemas/common.ts";
+import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
+import type {
+  Monitor,
+  MonitorSignal,
+  MonitorStatus,
+  SignalStatus,
+  Transition,
+} from "../../../schemas/monitor.ts";
+import { revisionOf } from "../../graph/graph.ts";
+import type { KubeObject } from "../../kube/resources.ts";
+import { ready, reconciling } from "../../runtime/conditions.ts";
+import type { Decision, EffectOutcome, EffectRequest, EventNote } from "../../runtime/kind.ts";
+import { requestedAt } from "../../runtime/status.ts";
+import { revisionFields } from "../types.ts";
+import { alertingCondition, telemetryCondition } from "./conditions.ts";
+import { probeConfig, probeReading, probeRequest } from "./signals/probe.ts";
+import { judge, type Reading, timestamp, transitionsOf, worstOf } from "./state.ts";
+import { endpointOfTarget } from "./target.ts";
+
+export interface ObservedMonitor {
+  readonly monitor: Monitor;
+  readonly target: ModelDeployment | undefined;
+  readonly serviceAccountName: string;
+  readonly probe: EffectOutcome | undefined;
+}
+
+/** Limit of the schema. */
+const MAX_HISTORY = 20;
+
+/** Measures the signals, moves their states, and tells of what changed. */
+export function decide(observed: ObservedMonitor, now: Date): Decision<MonitorStatus> {
+  const { monitor, target } = observed;
+  const identity = revisionFields(revisionOf(monitor, () => undefined));
+  const endpoint = endpointOfTarget(target);
+  if (!endpoint) {
+    const { name } = monitor.spec.targetRef;
+    const [reason, message] = target
+      ? (["TargetNotReady", `ModelDeployment ${name} has no endpoint yet`] as const)
+      : (["TargetNotFound", `there is no ModelDeployment ${name}`] as const);
+    return {
+      children: [],
+      effects: [],
+      status: { ...kept(monitor), ...identity, conditions: reconciling(reason, message) },
+    };
+  }
+  const measuring = measure(observed, endpoint, now);
+  const { signals, history, transitions } = advance(monitor, measuring.readings, now);
+  const overall = worstOf(signals.map(({ state }) => state));
+  const before = monitor.status ?? {};
+  const open = monitor.spec.signals.length - signals.length;
+  return {
+    children: [],
+    effects: measuring.effects,
+    status: {
+      ...identity,
+      ...(overall === undefined
+        ? {}
+        : {
+            state: overall,
+            since: before.state === overall && before.since !== undefined ? before.since : timestamp(now),
+            summary: `${signals.filter(({ state }) => state === "OK").length}/${monitor.spec.signals.length}`,
+          }),
+      signals,
+      history,
+      conditions: [
+        ...(open > 0
+          ? reconciling("Measuring", `${open} of ${monitor.spec.signals.length} signals have no reading yet`)
+          : ready("Watching", `${monitor.spec.targetRef.name}, every ${monitor.spec.interval}`)),
+        alertingCondition(signals),
+        telemetryCondition(signals, measuring.readings),
+      ],
+    },
+    requeueAfterMs: measuring.requeueAfterMs,
+    events: transitions.map(eventOf),
+  };
+}
+
+interface Measuring {
+  readonly effects: readonly EffectRequest[];
+  readonly readings: ReadonlyMap<string, Reading>;
+  readonly requeueAfterMs: number;
+}
+
+/** What is measured now, what is known of it, and when to measure again. */
+function measure(
+  { monitor, serviceAccountName, probe }: ObservedMonitor,
+  endpoint: NonNullable<ReturnType<typeof endpointOfTarget>>,
+  now: Date,
+): Measuring {
+  const asked = requestedAt(monitor as unknown as KubeObject);
+  const askNow = asked !== undefined && asked !== monitor.status?.lastHandledRequestedAt;
+  const effects: EffectRequest[] = [];
+  let requeueAfterMs = durationMs(monitor.spec.interval);
+  const config = probeConfig(monitor, endpoint, serviceAccountName);
+  if (config) {
+    const turn = nextAttempt(probe, durationMs(monitor.spec.interval), askNow, now);
+    effects.push(probeRequest(monitor, config, turn.attempt, probe, now));
+    requeueAfterMs = Math.min(requeueAfterMs, turn.waitMs);
+  }
+  const readings = new Map(
+    monitor.spec.signals.map((signal) => [signal.name, readingOf(signal, monitor, probe, now)]),
+  );
+  return { effects, readings, requeueAfterMs };
+}
+
+function readingOf(
+  signal: MonitorSignal,
+  monitor: Monitor,
+  probe: EffectOutcome | undefined,
+  now: Date,
+): Reading {
+  return signal.probe ? probeReading(monitor, signal.probe, probe, now) : { kind: "unknown" };
+}
+
+/** Which attempt of a measurement is wanted now, and how long until the next. */
+export function nextAttempt(
+  outcome: EffectOutcome | undefined,
+  everyMs: number,
+  askNow: boolean,
+  now: Date,
+): { attempt: number; waitMs: number } {
+  if (!outcome || outcome.state === "Running") return { attempt: outcome?.attempt ?? 1, waitMs: everyMs };
+  // Measured from the start, so that a slow endpoint does not stretch the interval.
+  const left = askNow ? 0 : Math.max(outcome.startedAt + everyMs, outcome.finishedAt ?? 0) - now.getTime();
+  return left <= 0
+    ? { attempt: outcome.attempt + 1, waitMs: everyMs }
+    : { attempt: outcome.attempt, waitMs: Math.max(50, left) };
+}
+
+/** The states after these readings, and the history with what changed. */
+function advance(monitor: Monitor, readings: ReadonlyMap<string, Reading>, now: Date) {
+  const before = monitor.status?.signals ?? [];
+  const signals = monitor.spec.signals.flatMap((signal): SignalStatus[] => {
+    const known = before.find(({ name }) => name === signal.name);
+    const next = judge(signal, readings.get(signal.name) ?? { kind: "unknown" }, known, now);
+    return next ? [next] : [];
+  });
+  const past = monitor.status?.history ?? [];
+  const transitions = transitionsOf(before, signals, past[0]?.id ?? 0, now);
+  return { signals, transitions, history: [...transitions.toReversed(), ...past].slice(0, MAX_HISTORY) };
+}
+
+/** What stays true while the target is away. */
+function kept({ status = {} }: Monitor): MonitorStatus {
+  const { state, since, summary, signals, history } = status;
+  return JSON.parse(JSON.stringify({ state, since, summary, signals, history })) as MonitorStatus;
+}
+
+const REASONS = {
+  OK: "SignalOK",
+  NO_DATA: "SignalNoData",
+  WARNING: "SignalWarning",
+  ALERT: "SignalAlert",
+} as const;
+
+function eventOf({ signal, from, to, value }: Transition): EventNote {
+  const change = from === undefined ? `is ${to}` : `went from ${from} to ${to}`;
+  return {
+    type: to === "OK" ? "Normal" : "Warning",
+    reason: REASONS[to],
+    note: `signal ${signal} ${change}${value === undefined ? "" : ` at ${value}`}`,
+  };
+}

@@ -1,0 +1,161 @@
+import { z } from "zod";
+import { durationBetween, localRef, mapKeys, objectName, statusBase, suspend, withRules } from "./common.ts";
+import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
+
+/** From best to worst: a Monitor is in the worst state of its signals. */
+export const MONITOR_STATES = ["OK", "NO_DATA", "WARNING", "ALERT"] as const;
+export type MonitorState = (typeof MONITOR_STATES)[number];
+const state = z.enum(MONITOR_STATES);
+
+const limit = z.number().min(-1e12).max(1e12);
+
+/** Ordered, so that what alerts also warns. */
+export const thresholds = withRules(
+  z.strictObject({
+    operator: z.enum(["Above", "Below"]).default("Above").describe("Which side of a limit is bad."),
+    warning: limit.optional().describe("Beyond this the signal is WARNING."),
+    alert: limit.optional().describe("Beyond this the signal is ALERT."),
+  }),
+  {
+    rule: "has(self.warning) || has(self.alert)",
+    message: "thresholds needs warning or alert",
+    check: (self) => self.warning !== undefined || self.alert !== undefined,
+  },
+  {
+    rule: "!has(self.warning) || !has(self.alert) || (self.operator == 'Below' ? self.warning >= self.alert : self.warning <= self.alert)",
+    message: "alert must lie beyond warning: above it with operator Above, below it with Below",
+    check: ({ operator, warning, alert }) =>
+      warning === undefined ||
+      alert === undefined ||
+      (operator === "Below" ? warning >= alert : warning <= alert),
+  },
+);
+export type Thresholds = z.infer<typeof thresholds>;
+
+export const probeSignal = z.strictObject({
+  measure: z
+    .enum(["latency", "timeToFirstToken", "availability"])
+    .describe(
+      "latency and timeToFirstToken in ms, of the requests that were answered; availability is the share of requests that were answered, 0 to 1.",
+    ),
+  statistic: z
+    .enum(["mean", "p50", "p95", "p99", "max"])
+    .default("p95")
+    .describe("Of the requests in the window, for latency and timeToFirstToken."),
+});
+export type ProbeSignal = z.infer<typeof probeSignal>;
+
+export const signal = withRules(
+  z.strictObject({
+    name: objectName,
+    type: z.enum(["Probe"]).describe("Probe: real requests to the target's endpoint."),
+    probe: probeSignal.optional(),
+    thresholds,
+    for: durationBetween("0s", "24h")
+      .default("0s")
+      .describe(
+        "How long a limit must have been passed before the state follows. Getting better counts at once.",
+      ),
+    noData: z
+      .enum(["OK", "NoData", "Alert"])
+      .default("NoData")
+      .describe("The state while there is nothing to measure: OK, NO_DATA or ALERT."),
+  }),
+  {
+    rule: "self.type != 'Probe' || has(self.probe)",
+    message: "a signal needs the section that its type names",
+    check: (self) => self.type !== "Probe" || self.probe !== undefined,
+  },
+);
+export type MonitorSignal = z.infer<typeof signal>;
+
+export const probeSettings = z.strictObject({
+  prompt: z.string().min(1).max(4096).default("Answer with the word OK.").describe("What is asked."),
+  maxTokens: z.int().min(1).max(4096).default(8).describe("Longest answer, in tokens."),
+  window: durationBetween("1s", "24h").default("10m").describe("How far back requests count, at most 1,000."),
+  minRequests: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(3)
+    .describe("Fewer requests in the window say nothing yet, such as after a restart of the controller."),
+});
+export type ProbeSettings = z.infer<typeof probeSettings>;
+
+export const monitorSpec = z.strictObject({
+  description: z.string().max(1024).optional(),
+  targetRef: localRef.describe("The ModelDeployment that is watched."),
+  interval: durationBetween("1s", "24h")
+    .default("1m")
+    .describe(
+      "How often the signals are measured. Every probe is a request that the model's owner charges for.",
+    ),
+  probe: probeSettings.optional().describe("The requests of all signals of type Probe."),
+  signals: z.array(signal).min(1).max(32).meta(mapKeys("name")),
+  suspend,
+});
+export type MonitorSpec = z.infer<typeof monitorSpec>;
+
+const time = z.string().max(64).meta({ format: "date-time" });
+
+export const signalStatus = z.strictObject({
+  name: objectName,
+  state,
+  since: time.describe("When it came into this state."),
+  value: z
+    .string()
+    .max(32)
+    .optional()
+    .describe("Rounded to three digits; brought up to date at most every ten minutes while the state stays."),
+  observedAt: time.optional().describe("When the value was measured."),
+  message: z.string().max(512).optional(),
+  pending: z
+    .array(z.strictObject({ state, since: time }))
+    .max(3)
+    .optional()
+    .meta(mapKeys("state"))
+    .describe("Worse states that have not lasted for the signal's `for` yet."),
+});
+export type SignalStatus = z.infer<typeof signalStatus>;
+
+export const transition = z.strictObject({
+  id: z.int().min(1).describe("Counts the transitions of this Monitor."),
+  time,
+  signal: objectName,
+  from: state.optional().describe("Absent for the first state of a signal."),
+  to: state,
+  value: z.string().max(32).optional(),
+});
+export type Transition = z.infer<typeof transition>;
+
+export const monitorStatus = z.strictObject({
+  ...statusBase,
+  state: state.optional().describe("The worst state of the signals."),
+  since: time.optional().describe("When it came into this state."),
+  summary: z.string().max(64).optional().describe("Signals that are OK, of all."),
+  signals: z.array(signalStatus).max(32).optional().meta(mapKeys("name")),
+  history: z
+    .array(transition)
+    .max(20)
+    .optional()
+    .meta({ "x-kubernetes-list-type": "atomic" })
+    .describe("The last transitions, newest first."),
+});
+export type MonitorStatus = z.infer<typeof monitorStatus>;
+export type Monitor = CustomResource<MonitorSpec, MonitorStatus>;
+
+export const monitorKind: KindDefinition = {
+  kind: "Monitor",
+  plural: "monitors",
+  singular: "monitor",
+  shortNames: ["mon"],
+  description: "Watches a model that answers requests, and says when it gets worse.",
+  spec: monitorSpec,
+  status: monitorStatus,
+  columns: columns(
+    { name: "State", type: "string", jsonPath: ".status.state" },
+    { name: "OK", type: "string", jsonPath: ".status.summary" },
+    { name: "Since", type: "date", jsonPath: ".status.since" },
+    { name: "Target", type: "string", jsonPath: ".spec.targetRef.name", priority: 1 },
+  ),
+};
