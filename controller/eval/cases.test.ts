@@ -61,9 +61,10 @@ describe("YAML", () => {
       expect.stringMatching(/^c\.yaml:2:22: the key "q" stands twice in one map/),
     ]);
     const keys = Array.from({ length: 40_000 }, (_, index) => `k${index}: 1`).join(", ");
-    const started = performance.now();
+    // What this thread computed: how long it took says more about what else the machine does.
+    const before = process.threadCpuUsage();
     loadCases([file("c.yaml", `- id: a\n  vars: {${keys}}\n`)]);
-    expect(performance.now() - started).toBeLessThan(3_000);
+    expect(process.threadCpuUsage(before).user / 1_000).toBeLessThan(3_000);
   });
 
   test("JSON files are lists as well", () => {
