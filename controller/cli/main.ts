@@ -6,6 +6,7 @@ import { describeError } from "../errors.ts";
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   validate: async () => (await import("./validate.ts")).validateCommand(),
   eval: async () => (await import("./eval.ts")).evalCommand(),
+  data: async () => (await import("./data.ts")).dataCommand(),
   lineage: async () => (await import("./lineage.ts")).lineageCommand(),
   tree: async () => (await import("./tree.ts")).treeCommand(),
   install: async () => (await import("./install.ts")).installCommand(),

@@ -33,7 +33,8 @@ export function fetchEffect(blobs: BlobStore, secrets: SecretReader): EffectHand
   };
 }
 
-async function fetchSource(
+/** Brings one source into the blob store. */
+export async function fetchSource(
   source: OutsideSource,
   access: SourceAccess,
   blobs: BlobStore,

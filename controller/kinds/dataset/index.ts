@@ -63,7 +63,7 @@ function observe(object: KubeObject, view: View): ObservedDataset {
 }
 
 /** Reads what the sources name by digest, prepares it beside the main thread, and publishes it whole or not at all. */
-function prepareEffect(blobs: BlobStore): EffectHandler {
+export function prepareEffect(blobs: BlobStore): EffectHandler {
   return async (input, { signal }) => {
     const { name, spec, artifacts, suites, fetched = [] } = input as unknown as PrepareInput;
     const sources: SourceData[] = [];
