@@ -10,9 +10,12 @@ const LINK_LOCAL = new BlockList();
 LINK_LOCAL.addSubnet("169.254.0.0", 16, "ipv4");
 LINK_LOCAL.addSubnet("fe80::", 10, "ipv6");
 LINK_LOCAL.addAddress("fd00:ec2::254", "ipv6");
+// The same services where they are not link-local: Alibaba Cloud's, Azure's.
+LINK_LOCAL.addAddress("100.100.100.200", "ipv4");
+LINK_LOCAL.addAddress("168.63.129.16", "ipv4");
 
 const refused = (host: string) =>
-  new SlipwayError("HostNotAllowed", `${host} is a link-local address`, {
+  new SlipwayError("HostNotAllowed", `${host} is an address of the machine itself`, {
     hint: "sources are read from hosts outside of this machine",
   });
 

@@ -5,7 +5,9 @@ import type { PinnedFile, PinnedSource, SourceAccess } from "./types.ts";
 
 /** Where `hf://` is, unless an endpoint is given: a mirror, as `HF_ENDPOINT` names one for Hugging Face's own tools. */
 const HUB = "https://huggingface.co";
-const MAX_PAGES = 100;
+/** Listings have up to 1,000 entries a page. */
+const MAX_ENTRIES = 50_000;
+const MAX_PAGES = 1_000;
 
 export interface HubReference {
   readonly type: "datasets" | "models";
@@ -79,9 +81,11 @@ export async function resolveHub(
   const entries: z.infer<typeof tree> = [];
   // Listed from its top: the path may be a file, which has no listing.
   let next: string | undefined = `${api}/tree/${sha}?recursive=true`;
-  for (let pages = 0; next !== undefined && pages < MAX_PAGES; pages++) {
+  for (let pages = 0; next !== undefined; pages++) {
+    if (pages >= MAX_PAGES || entries.length > MAX_ENTRIES)
+      throw new SlipwayError("SourceTooLarge", `${repo} has more than ${MAX_ENTRIES} files`);
     const page: { value: z.infer<typeof tree>; link: string | undefined } = await get(next, tree);
-    entries.push(...page.value);
+    for (const entry of page.value) entries.push(entry);
     const following: string | undefined = /<([^>]+)>;\s*rel="next"/.exec(page.link ?? "")?.[1];
     next = following === undefined ? undefined : new URL(following, next).href;
   }

@@ -19,6 +19,10 @@ export async function resolveSource(
   access: SourceAccess,
   signal: AbortSignal,
 ): Promise<PinnedSource> {
+  return namedSafely(await resolve(reference, access, signal));
+}
+
+async function resolve(reference: string, access: SourceAccess, signal: AbortSignal): Promise<PinnedSource> {
   if (reference.startsWith("s3://")) return resolveS3(reference, access, signal);
   if (reference.startsWith("hf://")) return resolveHub(reference, access, signal);
   if (/^https?:\/\//.test(reference) && URL.canParse(reference))
@@ -26,4 +30,20 @@ export async function resolveSource(
   throw new SlipwayError("SourceRefused", `${reference.slice(0, 80)} is no source`, {
     hint: "write https://…, s3://bucket/key or hf://datasets/organisation/name",
   });
+}
+
+/** Names come from the server, and end up in paths of files and in messages. */
+function namedSafely(source: PinnedSource): PinnedSource {
+  for (const { path } of source.files) {
+    const parts = path.split("/");
+    if (path.length > 1024 || /\p{Cc}/u.test(path) || parts.some((part) => ["", ".", ".."].includes(part)))
+      throw new SlipwayError(
+        "SourceRefused",
+        `a file of the source is called ${JSON.stringify(path.slice(0, 80))}`,
+        {
+          hint: "names are relative paths of at most 1024 characters, without empty parts, . and ..",
+        },
+      );
+  }
+  return source;
 }

@@ -4,6 +4,7 @@ import { header, requestSource, textOf } from "./request.ts";
 import type { PinnedFile, PinnedSource, SourceAccess } from "./types.ts";
 
 const MAX_OBJECTS = 10_000;
+const MAX_PAGES = 1_000;
 
 /**
  * An object, or every object under a prefix that ends in `/`, by `s3://bucket/key`. Versions are entity tags.
@@ -53,13 +54,15 @@ async function list(
 ): Promise<PinnedFile[]> {
   const files: PinnedFile[] = [];
   let token: string | undefined;
-  do {
+  for (let pages = 0; pages === 0 || token !== undefined; pages++) {
+    // Servers answer a thousand objects a page; one that never comes to an end is no S3.
+    if (pages >= MAX_PAGES) throw new SlipwayError("SourceRefused", `the listing of ${prefix} does not end`);
     const query = new URLSearchParams({ "list-type": "2", "encoding-type": "url", prefix });
     if (token !== undefined) query.set("continuation-token", token);
     const answer = await requestSource({ method: "GET", url: `${base}/?${query}`, signal }, access);
     const text = await textOf(answer);
     for (const [, contents = ""] of text.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
-      const key = decodeURIComponent((element(contents, "Key") ?? "").replaceAll("+", " "));
+      const key = decodedKey(element(contents, "Key") ?? "");
       const bytes = Number(element(contents, "Size"));
       if (key === "" || key.endsWith("/") || !Number.isSafeInteger(bytes)) continue;
       const etag = strong(element(contents, "ETag"));
@@ -73,8 +76,16 @@ async function list(
         throw new SlipwayError("SourceTooLarge", `more than ${MAX_OBJECTS} objects lie under ${prefix}`);
     }
     token = element(text, "IsTruncated") === "true" ? element(text, "NextContinuationToken") : undefined;
-  } while (token !== undefined);
+  }
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function decodedKey(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "));
+  } catch (cause) {
+    throw new SlipwayError("SourceRefused", "the listing has a key that is not URL-encoded", { cause });
+  }
 }
 
 /** Keys are URL-encoded as asked for, so that of XML's entities only those of tags and tokens are left. */

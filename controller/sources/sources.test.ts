@@ -129,8 +129,68 @@ describe("what is read", () => {
 });
 
 test("addresses that answer for the machine itself are not asked", async () => {
-  for (const url of ["http://169.254.169.254/latest", "http://[fe80::1]/a"])
+  for (const host of [
+    "169.254.169.254",
+    "[fe80::1]",
+    "[::ffff:169.254.169.254]",
+    "2852039166",
+    "168.63.129.16",
+  ]) {
+    const url = `http://${host}/latest`;
     await expect(resolveSource(url, {}, signal)).rejects.toMatchObject({ code: "HostNotAllowed" });
+  }
+});
+
+describe("what a server says is not believed", () => {
+  test("an address that is no text is named as it is, and its query is in no status", async () => {
+    const url = await serve((_, response) => response.end());
+    const { resolved, files } = await resolveSource(`${url}/%zz.csv?sig=hunter2`, {}, signal);
+    expect([resolved, files[0]?.path]).toEqual([`${url}/%zz.csv`, "%zz.csv"]);
+    expect((await resolveSource(`${url}/a%2f..%2fb.csv`, {}, signal)).files[0]?.path).toBe("a%2f..%2fb.csv");
+  });
+
+  test.each(["../up.jsonl", "/root.jsonl", "a//b.jsonl", "line%0Abreak.jsonl", "%E0%A4%A.jsonl"])(
+    "an S3 key %s is no name of a file",
+    async (name) => {
+      const key = `<Contents><Key>p/${name}</Key><Size>1</Size></Contents>`;
+      const endpoint = await serve((_, response) =>
+        response.end(`<ListBucketResult>${key}</ListBucketResult>`),
+      );
+      const access = { endpoint };
+      await expect(resolveSource("s3://bucket/p/", access, signal)).rejects.toMatchObject({
+        code: "SourceRefused",
+      });
+    },
+  );
+
+  test("a listing that does not end is given up", async () => {
+    let pages = 0;
+    const endpoint = await serve((_, response) => {
+      pages++;
+      response.end("<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>");
+    });
+    await expect(resolveSource("s3://bucket/p/", { endpoint }, signal)).rejects.toMatchObject({
+      code: "SourceRefused",
+    });
+    expect(pages).toBe(1_000);
+  });
+
+  test("a repository of the Hub is read whole or not at all", async () => {
+    let page = 0;
+    const endpoint = await serve((request, response) => {
+      if (request.url?.includes("/revision/"))
+        return void response.end(JSON.stringify({ sha: "a".repeat(40) }));
+      const files = Array.from({ length: 20_000 }, (_, i) => ({
+        type: "file",
+        path: `${page}-${i}.jsonl`,
+        size: 1,
+      }));
+      response.setHeader("link", `<${request.url}&page=${++page}>; rel="next"`).end(JSON.stringify(files));
+    });
+    await expect(resolveSource("hf://datasets/a/b", { endpoint }, signal)).rejects.toMatchObject({
+      code: "SourceTooLarge",
+    });
+  });
 });
 
 describe("credentials", () => {

@@ -17,6 +17,12 @@ interface Row {
   cancelled: number;
 }
 
+/**
+ * Of one effect of one object. A source that is looked at each minute, or cannot be reached for a year, must not fill
+ * the disk; what is kept reaches further back than any input that somebody returns to.
+ */
+const KEPT_ATTEMPTS = 200;
+
 /** The intent log in SQLite. */
 export function createIntentLog(db: DatabaseSync, now: () => number, hook?: WriteHook): IntentLog {
   const find = db.prepare(
@@ -44,6 +50,10 @@ export function createIntentLog(db: DatabaseSync, now: () => number, hook?: Writ
     "SELECT * FROM intents WHERE object = ? AND finished_at IS NULL ORDER BY id",
   );
   const objects = db.prepare("SELECT DISTINCT object FROM intents");
+  const trim = db.prepare(
+    `DELETE FROM intents WHERE object = ? AND effect = ? AND finished_at IS NOT NULL AND id <= (
+       SELECT id FROM intents WHERE object = ? AND effect = ? ORDER BY id DESC LIMIT 1 OFFSET ${KEPT_ATTEMPTS})`,
+  );
   const forget = db.prepare("DELETE FROM intents WHERE object = ?");
 
   return {
@@ -65,6 +75,7 @@ export function createIntentLog(db: DatabaseSync, now: () => number, hook?: Writ
         const error = "error" in outcome ? canonicalJson(outcome.error) : null;
         const cancelled = "error" in outcome && outcome.error.code === CANCELLED ? 1 : 0;
         finish.run(now(), output, error, cancelled, id);
+        trim.run(row.object, row.effect, row.object, row.effect);
       });
     },
     latest(object, effect, inputDigest) {

@@ -40,6 +40,21 @@ const intent = {
 };
 
 describe("intent log", () => {
+  test("keeps of one effect what ended last, and all that has not ended", async () => {
+    const { intents } = await open();
+    const waiting = await intents.begin(intent);
+    const other = await intents.begin({ ...intent, effect: "fetch" });
+    await intents.finish(other.id, { output: null });
+    for (let round = 0; round < 210; round++) {
+      const { id } = await intents.begin({ ...intent, inputDigest: `round-${round}` });
+      await intents.finish(id, { output: round });
+    }
+    const known = (digest: string) => intents.latest(intent.object, intent.effect, digest)?.output;
+    expect([known("round-9"), known("round-10"), known("round-209")]).toEqual([undefined, 10, 209]);
+    expect(intents.unfinished().map(({ id }) => id)).toEqual([waiting.id]);
+    expect(intents.latest(intent.object, "fetch", "d1")?.output).toBeNull();
+  });
+
   test("returns the unfinished intent instead of a second one", async () => {
     const { intents } = await open({ now: () => 7 });
     const first = await intents.begin(intent);
