@@ -15,6 +15,10 @@ export function createReportStore(db: DatabaseSync, hook?: WriteHook): ReportSto
   const remove = db.prepare("DELETE FROM reports WHERE object = ?");
   const upload = db.prepare("INSERT INTO uploads (object, digest) VALUES (?, ?) ON CONFLICT DO NOTHING");
   const uploaded = db.prepare("SELECT 1 FROM uploads WHERE object = ? AND digest = ?");
+  // A prefix of the key: '0' comes after '/'.
+  const uploadedIn = db.prepare(
+    "SELECT 1 FROM uploads WHERE object > ? AND object < ? AND digest = ? LIMIT 1",
+  );
   const removeUploads = db.prepare("DELETE FROM uploads WHERE object = ?");
   return {
     async put(object, input, report) {
@@ -29,6 +33,8 @@ export function createReportStore(db: DatabaseSync, hook?: WriteHook): ReportSto
       hooked(hook, "report/upload", () => upload.run(object, digest));
     },
     hasUpload: (object, digest) => uploaded.get(object, digest) !== undefined,
+    hasUploadIn: (kind, namespace, digest) =>
+      uploadedIn.get(`${kind}/${namespace}/`, `${kind}/${namespace}0`, digest) !== undefined,
     objects: () => (objects.all() as { object: string }[]).map((row) => row.object),
     async forget(object) {
       hooked(hook, "report/forget", () => {

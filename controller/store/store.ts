@@ -77,6 +77,8 @@ export interface ReportStore {
   /** Notes that a pod of this object has stored this blob: it had the bytes, so its successors may read them. */
   addUpload(object: string, digest: string): Promise<void>;
   hasUpload(object: string, digest: string): boolean;
+  /** Whether a pod of any object of the kind in the namespace, which is still there, has stored this blob. */
+  hasUploadIn(kind: string, namespace: string, digest: string): boolean;
   /** Every object that has a report or an upload. */
   objects(): string[];
   /** Forgets everything of an object that is gone. */

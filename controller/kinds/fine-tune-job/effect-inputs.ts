@@ -19,6 +19,8 @@ export interface AdmitInput {
   readonly namespace: string;
   readonly account: string;
   readonly secrets: readonly SecretUse[];
+  /** Artifacts that it starts from: the base model, a checkpoint. */
+  readonly artifacts: readonly string[];
   readonly claims: WorkClaims;
   /** Name of the Secret with the token. */
   readonly name: string;
@@ -42,7 +44,8 @@ export function admitRequest(
 ): EffectRequest {
   const { namespace = "", name: own, uid = "" } = job.metadata;
   const { baseModel, mlflow } = job.spec;
-  const artifact = /^artifact:(.*)$/.exec(baseModel.source)?.[1];
+  const base = /^artifact:(.*)$/.exec(baseModel.source)?.[1];
+  const artifacts = [base, training.resumeFrom].filter((digest) => digest !== undefined);
   const input: AdmitInput = {
     namespace,
     account,
@@ -52,15 +55,12 @@ export function admitRequest(
         : []),
       ...(mlflow?.secretRef ? [{ name: mlflow.secretRef.name, keys: [], url: mlflow.trackingUri }] : []),
     ],
+    artifacts,
     claims: {
       object: { kind: "FineTuneJob", namespace, name: own },
       uid,
       input: inputOf(training),
-      read: [
-        training.dataset,
-        ...(artifact ? [artifact] : []),
-        ...(training.resumeFrom ? [training.resumeFrom] : []),
-      ],
+      read: [training.dataset, ...artifacts],
       write: true,
     },
     name,

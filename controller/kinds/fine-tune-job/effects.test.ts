@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { canonicalJson } from "../../graph/canonical.ts";
 import { KubeError } from "../../kube/kube-error.ts";
 import type { KubeObject } from "../../kube/resources.ts";
@@ -60,10 +60,40 @@ const input = (more: Partial<AdmitInput> = {}): AdmitInput => ({
   namespace: "team",
   account: "default",
   secrets: [],
+  artifacts: [],
   claims: { object: context.object, uid: "u1", input: "i", read: [], write: true },
   name: "a-0123",
   owner: { apiVersion: "slipway.dev/v1alpha1", kind: "FineTuneJob", name: "a", uid: "u1", controller: true },
   ...more,
+});
+
+describe("an artifact to start from", () => {
+  const store = async (content: string, by: string) => {
+    const digest = await state.blobs.put(content);
+    await state.reports.addUpload(by, digest);
+    return digest;
+  };
+  const manifest = (digest: string) =>
+    canonicalJson({ version: 1, type: "model", files: [{ path: "w", digest, bytes: 1 }], metadata: {} });
+  const admitted = (artifact: string) =>
+    admit(dependencies())(input({ artifacts: [artifact] }) as never, context);
+
+  test("is one that a FineTuneJob of the namespace has made", async () => {
+    const mine = await store(manifest(await store("w", "FineTuneJob/team/b/u2")), "FineTuneJob/team/b/u2");
+    expect(await admitted(mine)).toEqual({ secret: "a-0123" });
+  });
+
+  test("is none of another namespace, nor one's own list of what others have stored", async () => {
+    const theirs = await store("x", "FineTuneJob/team-b/b/u2");
+    const refused = { code: "UnknownBaseModel" };
+    await expect(admitted(await store(manifest(theirs), "FineTuneJob/team-b/b/u2"))).rejects.toMatchObject(
+      refused,
+    );
+    await expect(admitted(await store(manifest(theirs), OWN))).rejects.toMatchObject(refused);
+    await expect(admitted(await store("no manifest", OWN))).rejects.toMatchObject(refused);
+    await expect(admitted(`sha256:${"0".repeat(64)}`)).rejects.toMatchObject(refused);
+    expect(made).toEqual([]);
+  });
 });
 
 test("the pod's token is a Secret of the object, made once", async () => {

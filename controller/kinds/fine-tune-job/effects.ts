@@ -16,7 +16,7 @@ export interface EffectDependencies {
   readonly secrets: Pick<SecretReader, "read">;
   readonly tokens: Pick<WorkTokens, "issue">;
   readonly blobs: Pick<BlobStore, "has" | "open" | "get">;
-  readonly reports: Pick<ReportStore, "hasUpload">;
+  readonly reports: Pick<ReportStore, "hasUpload" | "hasUploadIn">;
 }
 
 /**
@@ -24,9 +24,19 @@ export interface EffectDependencies {
  * with the pod's token. The controller may create Secrets and read none (docs/adr/007-tokens-are-created-not-read.md):
  * one that is there already is of this training, because its name is.
  */
-export function admit({ client, secrets, tokens }: EffectDependencies): EffectHandler {
+export function admit(dependencies: EffectDependencies): EffectHandler {
+  const { client, secrets, tokens } = dependencies;
   return async (value, { signal }) => {
-    const { namespace, account, secrets: uses, claims, name, owner } = value as unknown as AdmitInput;
+    const {
+      namespace,
+      account,
+      secrets: uses,
+      artifacts,
+      claims,
+      name,
+      owner,
+    } = value as unknown as AdmitInput;
+    for (const artifact of artifacts) await assertMadeIn(namespace, artifact, dependencies);
     for (const use of uses) {
       const secret = await secrets.read(namespace, use.name, account, { signal });
       for (const key of use.keys) {
@@ -58,6 +68,27 @@ export function admit({ client, secrets, tokens }: EffectDependencies): EffectHa
   };
 }
 
+/**
+ * All tenants' blobs lie in one store, so to know a digest must not be enough to read what another has made: not by
+ * naming it as the base model, and not by a manifest of one's own that lists it. The digest comes from a spec or a pod.
+ */
+async function assertMadeIn(
+  namespace: string,
+  artifact: string,
+  { blobs, reports }: EffectDependencies,
+): Promise<void> {
+  const isOurs = (digest: string) => reports.hasUploadIn("FineTuneJob", namespace, digest);
+  const manifest = isOurs(artifact) ? await manifestOf(artifact, blobs) : undefined;
+  if (manifest?.files.every((file) => isOurs(file.digest))) return;
+  throw new SlipwayError(
+    "UnknownBaseModel",
+    `no FineTuneJob of this namespace has made the artifact ${artifact}`,
+    {
+      hint: "name the digest in status.artifact of a FineTuneJob that is still there",
+    },
+  );
+}
+
 /** A manifest is read whole. */
 const MAX_MANIFEST_BYTES = 4 << 20;
 
@@ -75,9 +106,7 @@ export function verify({ blobs, reports }: EffectDependencies): EffectHandler {
     if (!(await blobs.has(digest))) throw missing("the manifest");
     const isOwn = (blob: string) => known || reports.hasUpload(object, blob);
     if (!isOwn(digest)) throw foreign(digest, "the manifest");
-    const { bytes, stream } = await blobs.open(digest);
-    stream.destroy();
-    const manifest = bytes <= MAX_MANIFEST_BYTES ? parse(await blobs.get(digest)) : undefined;
+    const manifest = await manifestOf(digest, blobs);
     if (!manifest || manifest.type !== type)
       throw new SlipwayError("ArtifactInvalid", `${digest} is no manifest of an artifact of type ${type}`);
     for (const file of manifest.files) {
@@ -88,7 +117,16 @@ export function verify({ blobs, reports }: EffectDependencies): EffectHandler {
   };
 }
 
-function parse(data: Uint8Array): ArtifactManifest | undefined {
+/** Undefined for a blob that is not there, or no manifest. */
+async function manifestOf(
+  digest: string,
+  blobs: EffectDependencies["blobs"],
+): Promise<ArtifactManifest | undefined> {
+  if (!(await blobs.has(digest))) return undefined;
+  const { bytes, stream } = await blobs.open(digest);
+  stream.destroy();
+  if (bytes > MAX_MANIFEST_BYTES) return undefined;
+  const data = await blobs.get(digest);
   try {
     return artifactManifest.parse(JSON.parse(new TextDecoder().decode(data)));
   } catch {
