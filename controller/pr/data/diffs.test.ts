@@ -85,6 +85,24 @@ describe("a comparison", () => {
     expect(JSON.stringify(state)).not.toContain("secret");
   });
 
+  test("is not begun while many wait, and its repository asks again when there is room", async () => {
+    const ends: (() => void)[] = [];
+    const { look, woken } = diffs(() => new Promise((resolve) => ends.push(() => resolve(DIFF))));
+    look(["a", "b", "c", "d"].map((name) => planned(name)));
+    expect(look([planned("e")], { key: "ns/late" })).toEqual([{ dataset: "e", state: "Running" }]);
+    await settled();
+    ends[0]?.();
+    await settled();
+    expect(woken).toEqual(["ns/repo", "ns/late"]);
+    look([planned("e")], { key: "ns/late" });
+    for (let i = 1; i < 5; i++) {
+      await settled();
+      ends[i]?.();
+    }
+    await settled();
+    expect(look([planned("e")])).toMatchObject([{ state: "Compared" }]);
+  });
+
   test("waits for the one before it, and stops with the process without waking anybody", async () => {
     const begun: number[] = [];
     let end = () => {};

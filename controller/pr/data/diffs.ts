@@ -19,11 +19,16 @@ export interface DatasetDiffsOptions {
 /** Failures that are remembered, so that what is too large is not tried again at each look. */
 const KEPT_FAILURES = 200;
 
+/** Of comparisons that wait: each holds the files of two commits, up to 128 MiB. */
+const MAX_WAITING = 4;
+
 /** Compares Datasets one after the other beside the main thread; what was compared once is looked up. */
 export class DatasetDiffs {
   readonly #options: DatasetDiffsOptions;
   readonly #lane = new Semaphore(1);
   readonly #running = new Map<string, Set<string>>();
+  /** Repositories that ask again when there is room. */
+  readonly #turnedAway = new Set<string>();
   readonly #failed = new Map<string, { reason: NotComparedReason; message: string }>();
 
   constructor(options: DatasetDiffsOptions) {
@@ -55,11 +60,17 @@ export class DatasetDiffs {
       waiting.add(key);
       return;
     }
+    if (this.#running.size >= MAX_WAITING) {
+      this.#turnedAway.add(key);
+      return;
+    }
     const keys = new Set([key]);
     this.#running.set(id, keys);
     void this.#compare(tenant, plan, signal).finally(() => {
       this.#running.delete(id);
-      if (!signal.aborted) for (const each of keys) this.#options.wake(each);
+      if (signal.aborted) return;
+      for (const each of new Set([...keys, ...this.#turnedAway])) this.#options.wake(each);
+      this.#turnedAway.clear();
     });
   }
 
