@@ -1,6 +1,7 @@
 import type { DatasetSpec, DatasetStatus } from "../../schemas/dataset.ts";
 import type { EvalRunSpec, EvalRunStatus } from "../../schemas/eval-run.ts";
 import type { EvalSuiteStatus } from "../../schemas/eval-suite.ts";
+import type { FineTuneJobSpec, FineTuneJobStatus } from "../../schemas/fine-tune-job.ts";
 import type { ModelDeploymentSpec, ModelDeploymentStatus } from "../../schemas/model-deployment.ts";
 import type { PromptTemplateStatus } from "../../schemas/prompt-template.ts";
 import type { RepositorySpec, RepositoryStatus } from "../../schemas/repository.ts";
@@ -11,6 +12,8 @@ export interface Outside {
   readonly kind: string;
   readonly name: string;
   readonly facts: readonly string[];
+  /** It is the artifact of this digest, and no outside thing where an object here has published that. */
+  readonly artifact?: string;
 }
 
 export interface Facts {
@@ -79,6 +82,45 @@ const fetched = (url: string, resolved: Resolved | undefined): Outside => ({
 
 const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
+const fineTuneJob: Reader<FineTuneJobSpec, FineTuneJobStatus> = (
+  { baseModel, method, adapter },
+  { artifact, base, training, progress, mlflow },
+) => ({
+  facts: list(
+    artifact ? `${artifact.type} ${short(artifact.digest)}` : "nothing trained",
+    `${method}${adapter ? ` with ${adapter.type}` : ""}`,
+    artifact !== undefined &&
+      training !== undefined &&
+      artifact.revision !== training.revision &&
+      `made from revision ${short(artifact.revision)}`,
+    training?.state === "Running" && `${progress?.percent ?? 0} %`,
+  ),
+  sources: [
+    {
+      kind: "BaseModel",
+      // What was read, once something was trained from it.
+      name: artifact && base ? base.resolved : baseModel.source,
+      facts: list(baseModel.file),
+      ...madeFrom(baseModel.source),
+    },
+  ],
+  products: mlflow
+    ? [
+        {
+          kind: "MLflow",
+          name: mlflow.model === undefined ? mlflow.runId : `${mlflow.model}/${mlflow.version ?? "?"}`,
+          facts: list(mlflow.model !== undefined && `run ${mlflow.runId}`),
+        },
+      ]
+    : [],
+});
+
+/** `artifact:sha256:…` is what an object has published. */
+function madeFrom(source: string): { artifact?: string } {
+  const [, artifact] = /^artifact:(sha256:[0-9a-f]{64})$/.exec(source) ?? [];
+  return artifact === undefined ? {} : { artifact };
+}
+
 const promptTemplate: Reader<unknown, PromptTemplateStatus> = (_, { configMapName }) => ({
   products: configMapName === undefined ? [] : [{ kind: "ConfigMap", name: configMapName, facts: [] }],
 });
@@ -110,6 +152,7 @@ const evalRun: Reader<EvalRunSpec, EvalRunStatus> = ({ trigger, pullRequest }, s
 const READERS: Readonly<Record<string, Reader<never, object>>> = {
   Repository: repository,
   Dataset: dataset,
+  FineTuneJob: fineTuneJob,
   PromptTemplate: promptTemplate,
   ModelDeployment: modelDeployment,
   EvalSuite: evalSuite,

@@ -151,6 +151,43 @@ describe("from commit to verdict", () => {
     expect(names(lineage("Dataset/tickets", [...ALL, mixed]).downstream)).toEqual(["Dataset/mixed"]);
   });
 
+  test("a FineTuneJob comes from rows and a base model as it was read, and leaves a registered version", () => {
+    const spec = { baseModel: { source: "hf://o/n@main" }, datasetRef: { name: "tickets" }, adapter: {} };
+    const trained = {
+      artifact: { digest: `sha256:${"5".repeat(64)}`, type: "adapter", bytes: 7, revision: "f".repeat(64) },
+    };
+    const job = object("FineTuneJob", "lora", spec, {
+      ...trained,
+      base: { source: "hf://o/n@main", resolved: `hf://o/n@${"a".repeat(40)}` },
+      mlflow: { runId: "r1", model: "triage", version: "3" },
+    });
+    const { subject, upstream, downstream } = lineage("FineTuneJob/lora", [tickets, job]);
+    expect(subject.facts).toEqual(["adapter sha256:555555555555", "sft with lora"]);
+    expect(names(upstream.slice(1))).toEqual([
+      "Dataset/tickets",
+      ["File/data/tickets.jsonl"],
+      `BaseModel/hf://o/n@${"a".repeat(40)}`,
+    ]);
+    expect(names(downstream)).toEqual(["MLflow/triage/3"]);
+    const next = object(
+      "FineTuneJob",
+      "next",
+      { ...spec, baseModel: { source: `artifact:${trained.artifact.digest}` } },
+      {},
+    );
+    expect(names(lineage("FineTuneJob/next", [tickets, job, next]).upstream.slice(1))).toEqual([
+      "Dataset/tickets",
+      ["File/data/tickets.jsonl"],
+      "FineTuneJob/lora",
+      ["Dataset/tickets above", `BaseModel/hf://o/n@${"a".repeat(40)}`],
+    ]);
+    expect(lineage("FineTuneJob/next", [tickets, job, next]).subject.facts[0]).toBe("nothing trained");
+    expect(names(lineage("Dataset/tickets", [tickets, job]).downstream)).toEqual([
+      "FineTuneJob/lora",
+      ["MLflow/triage/3"],
+    ]);
+  });
+
   test("a Repository leads to everything that it brought, each thing once", () => {
     expect(names(lineage("Repository/support").downstream)).toEqual([
       "Dataset/tickets",

@@ -49,6 +49,7 @@ export function lineageGraph(objects: readonly Listed[], run?: string): LineageG
   const nodes = new Map<string, LineageNode>();
   const flows: Flow[] = [];
   const shown = runsToShow(objects, run);
+  const published = artifactsOf(objects);
   for (const object of objects) {
     if (object.kind === "EvalRun" && !shown.has(object.metadata.name)) continue;
     const key = nodeKey(object.kind, object.metadata.name);
@@ -60,8 +61,10 @@ export function lineageGraph(objects: readonly Listed[], run?: string): LineageG
     if (!parsed) continue;
     for (const { kind, name, type, field } of parsed.edges)
       flows.push({ from: nodeKey(kind, name), to: key, type, field });
-    for (const outside of parsed.facts.sources)
-      flows.push({ from: outsideNode(nodes, outside), to: key, type: "read" });
+    for (const outside of parsed.facts.sources) {
+      const from = outside.artifact === undefined ? undefined : published.get(outside.artifact);
+      flows.push({ from: from ?? outsideNode(nodes, outside), to: key, type: "read" });
+    }
     for (const outside of parsed.facts.products)
       flows.push({ from: key, to: outsideNode(nodes, outside), type: "left" });
     if (object.kind === "EvalRun")
@@ -78,6 +81,18 @@ export function lineageGraph(objects: readonly Listed[], run?: string): LineageG
   }
   for (const { from } of flows) if (!nodes.has(from)) nodes.set(from, missing(from));
   return { nodes, flows };
+}
+
+/** Which object has published an artifact, by its digest. */
+function artifactsOf(objects: readonly Listed[]): ReadonlyMap<string, string> {
+  return new Map(
+    objects.flatMap(({ kind, metadata, status }) => {
+      const { artifact } = (status ?? {}) as { artifact?: { digest?: unknown } };
+      return typeof artifact?.digest === "string"
+        ? [[artifact.digest, nodeKey(kind, metadata.name)] as const]
+        : [];
+    }),
+  );
 }
 
 interface Parsed {
