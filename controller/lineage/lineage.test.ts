@@ -278,6 +278,20 @@ describe("what is not as it should be", () => {
     });
   });
 
+  test("what is in another namespace is named, and is not missing; one's own namespace may be written out", () => {
+    const from = (datasetRef: object) =>
+      lineage("Dataset/mixed", [tickets, dataset("mixed", { datasetRef })]).upstream.at(-1)?.node;
+    expect(from({ name: "tickets", namespace: "data" })).toMatchObject({
+      state: "Outside",
+      kind: "Dataset",
+      name: "data/tickets",
+    });
+    expect(from({ name: "tickets", namespace: "team" })).toMatchObject({
+      state: "Ready",
+      key: "Dataset/tickets",
+    });
+  });
+
   test("files of one name with different content are two", () => {
     const other = dataset("other", {
       files: [{ path: "data/tickets.jsonl", digest: `sha256:${"9".repeat(64)}` }],

@@ -59,8 +59,8 @@ export function lineageGraph(objects: readonly Listed[], run?: string): LineageG
     if (repository !== undefined && object.kind !== "Repository")
       flows.push({ from: nodeKey("Repository", repository), to: key, type: "applied" });
     if (!parsed) continue;
-    for (const { kind, name, type, field } of parsed.edges)
-      flows.push({ from: nodeKey(kind, name), to: key, type, field });
+    for (const edge of parsed.edges)
+      flows.push({ from: referred(nodes, edge, object), to: key, type: edge.type, field: edge.field });
     for (const outside of parsed.facts.sources) {
       const from = outside.artifact === undefined ? undefined : published.get(outside.artifact);
       flows.push({ from: from ?? outsideNode(nodes, outside), to: key, type: "read" });
@@ -135,6 +135,16 @@ function nodeOf(key: string, object: Listed, facts: readonly string[] | undefine
     ...(typeof shortRevision === "string" ? { revision: short(shortRevision) } : {}),
     facts,
   };
+}
+
+/** The key of what an edge points to. What is in another namespace is told by its name: it was not listed. */
+function referred(
+  nodes: Map<string, LineageNode>,
+  { kind, name, namespace }: Edge,
+  { metadata }: Listed,
+): string {
+  if (namespace === undefined || namespace === metadata.namespace) return nodeKey(kind, name);
+  return outsideNode(nodes, { kind, name: `${namespace}/${name}`, facts: [`in the namespace ${namespace}`] });
 }
 
 function outsideNode(nodes: Map<string, LineageNode>, { kind, name, facts }: Outside): string {
