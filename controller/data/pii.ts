@@ -21,27 +21,32 @@ const PATTERNS: Readonly<
   ip: { pattern: /\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b/g, holds: isIp },
   phone: {
     pattern:
-      /(?<![\w.+-])(?:\+[0-9]{1,3}[ .-]?)?(?:\([0-9]{1,5}\)[ .-]?)?[0-9]{2,5}(?:[ .-][0-9]{2,5}){1,4}(?![\w-])/g,
+      /(?<![\w.+-])(?:\+[0-9]{1,3}[ .-]?)?(?:\([0-9]{1,5}\)[ .-]?)?[0-9]{2,14}(?:[ .-][0-9]{2,9}){0,4}(?![\w-])/g,
     holds: isPhone,
   },
 };
 
 /** Personal data and keys in a text, in order, without overlaps. */
 export function findPii(text: string, kinds: readonly PiiKind[]): PiiFinding[] {
-  const found: PiiFinding[] = [];
+  // In the order of the text, kind by kind: a long row of nothing but addresses must not be compared all with all.
+  let found: PiiFinding[] = [];
   for (const [kind, { pattern, holds }] of Object.entries(PATTERNS) as [
     PiiKind,
     (typeof PATTERNS)[PiiKind],
   ][]) {
+    const more: PiiFinding[] = [];
+    let next = 0;
     for (const match of text.matchAll(pattern)) {
       const start = match.index;
       const end = start + match[0].length;
       if (holds && !holds(match[0])) continue;
-      if (found.some((other) => start < other.end && other.start < end)) continue;
-      found.push({ kind, start, end });
+      while (next < found.length && found[next]!.end <= start) next++;
+      if (next < found.length && found[next]!.start < end) continue;
+      more.push({ kind, start, end });
     }
+    if (more.length > 0) found = [...found, ...more].sort((a, b) => a.start - b.start);
   }
-  return found.filter(({ kind }) => kinds.includes(kind)).sort((a, b) => a.start - b.start);
+  return found.filter(({ kind }) => kinds.includes(kind));
 }
 
 /** The text with each finding replaced by its kind: `[EMAIL]`. */
@@ -92,6 +97,6 @@ function isPhone(text: string): boolean {
   return (
     text.startsWith("+") ||
     text.includes("(") ||
-    (/^0/.test(text) && !/^\d{1,4}[.-]\d{1,2}[.-]\d{1,4}$/.test(text))
+    (/^0\d*[ .-]/.test(text) && !/^\d{1,4}[.-]\d{1,2}[.-]\d{1,4}$/.test(text))
   );
 }
