@@ -1,11 +1,10 @@
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, rm } from "node:fs/promises";
-import { basename, dirname, join, relative } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { SlipwayError } from "../../errors.ts";
 import { type CacheOptions, cached, digestFiles } from "../cache.ts";
 import { writeImage, writeLayer } from "../node/image-tar.ts";
+import { cloneRoot, filesBelow } from "./clone.ts";
 import { debianLayer } from "./debian.ts";
 
 const run = promisify(execFile);
@@ -75,27 +74,4 @@ async function removeFormer(folder: string): Promise<void> {
     if (former && name !== basename(folder))
       await rm(join(dirname(folder), name), { recursive: true, force: true });
   }
-}
-
-/** @throws SlipwayError NotAClone where the sources are missing: an installed package has the program alone */
-function cloneRoot(): string {
-  const root = join(import.meta.dirname, "..", "..", "..");
-  if (existsSync(join(root, "tsconfig.build.json"))) return root;
-  throw new SlipwayError("NotAClone", "images are made from a clone of the repository", {
-    hint: "clone it, or use the published image",
-  });
-}
-
-async function filesBelow(root: string, paths: readonly string[]): Promise<string[]> {
-  const found: string[] = [];
-  for (const path of paths) {
-    const entries = await readdir(join(root, path), { recursive: true, withFileTypes: true }).catch(
-      () => undefined,
-    );
-    if (!entries) found.push(join(root, path));
-    for (const entry of entries ?? []) {
-      if (entry.isFile() && !entry.name.endsWith(".test.ts")) found.push(join(entry.parentPath, entry.name));
-    }
-  }
-  return found.sort((a, b) => (relative(root, a) < relative(root, b) ? -1 : 1));
 }

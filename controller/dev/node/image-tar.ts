@@ -1,7 +1,9 @@
-import { execFile } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import { mkdir, mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
@@ -25,9 +27,52 @@ export interface ImageSpec {
  * same layers make the same bytes.
  */
 export async function writeImage(file: string, spec: ImageSpec): Promise<void> {
-  const folder = await mkdtemp(join(dirname(file), ".image-"));
+  await withParts(dirname(file), spec, async (folder, parts) => {
+    const draft = `${file}.draft`;
+    await tar(draft, folder, ["--dereference", ...parts]);
+    await rename(draft, file);
+  });
+}
+
+/**
+ * The same as a stream into a program, so that an image whose layers are files already takes no room of its own.
+ * @throws Error with what the program or tar said
+ */
+export async function pipeImage(spec: ImageSpec, program: string, args: readonly string[]): Promise<void> {
+  await withParts(tmpdir(), spec, async (folder, parts) => {
+    const packer = spawn("tar", ["-C", folder, ...SAME, "--dereference", "-cf", "-", ...parts], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const reader = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"] });
+    const ends = Promise.all([ended("tar", packer), ended(program, reader)]);
+    // A program that ends early breaks the pipe; what it said is the reason.
+    await Promise.all([ends, pipeline(packer.stdout, reader.stdin).catch(() => ends)]);
+  });
+}
+
+async function ended(name: string, child: ChildProcess): Promise<void> {
+  let said = "";
+  child.stderr?.on("data", (data: Buffer) => {
+    said = (said + data.toString()).slice(-2000);
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code !== 0) throw new Error(`${name} ended with status ${code}: ${said}`);
+}
+
+/** Digests of layers, the lowest first: how a runtime knows them. */
+export function layerDigests({ layers }: ImageSpec): Promise<string[]> {
+  return Promise.all(layers.map(digestOfLayer));
+}
+
+/** Makes the parts of an image in a folder, layers as links, so that gigabytes are not copied before they are copied. */
+async function withParts(
+  parent: string,
+  spec: ImageSpec,
+  work: (folder: string, parts: readonly string[]) => Promise<void>,
+): Promise<void> {
+  const folder = await mkdtemp(join(parent, ".image-"));
   try {
-    const digests = await Promise.all(spec.layers.map(sha256OfFile));
+    const digests = await layerDigests(spec);
     const config = JSON.stringify({
       architecture: process.arch === "x64" ? "amd64" : process.arch,
       os: "linux",
@@ -45,12 +90,8 @@ export async function writeImage(file: string, spec: ImageSpec): Promise<void> {
     const layers = digests.map((digest) => `${digest}.tar`);
     const manifest = [{ Config: configName, RepoTags: [spec.name], Layers: layers }];
     await writeFile(join(folder, "manifest.json"), JSON.stringify(manifest));
-    // Links, so that gigabytes are not copied before they are copied.
     for (const [i, layer] of spec.layers.entries()) await run("ln", ["-sf", layer, join(folder, layers[i]!)]);
-    const draft = `${file}.draft`;
-    const unique = [...new Set(layers)];
-    await tar(draft, folder, ["--dereference", "manifest.json", configName, ...unique]);
-    await rename(draft, file);
+    await work(folder, ["manifest.json", configName, ...new Set(layers)]);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -65,13 +106,22 @@ export async function writeLayer(file: string, folder: string): Promise<void> {
 }
 
 async function tar(file: string, folder: string, args: readonly string[]): Promise<void> {
-  const same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"];
-  await run("tar", ["-C", folder, ...same, "-cf", file, ...args]);
+  await run("tar", ["-C", folder, ...SAME, "-cf", file, ...args]);
 }
 
-async function sha256OfFile(path: string): Promise<string> {
-  await stat(path);
+/** What makes the same files the same bytes. */
+const SAME = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"];
+
+/** A layer's digest, kept beside it: gigabytes take seconds to read. */
+async function digestOfLayer(path: string): Promise<string> {
+  const known = await readFile(`${path}.sha256`, "utf8").catch(() => undefined);
+  if (known !== undefined) return known;
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
   return hash.digest("hex");
+}
+
+/** Keeps the digest of a layer that does not change any more. */
+export async function keepLayerDigest(path: string): Promise<void> {
+  await writeFile(`${path}.sha256`, await digestOfLayer(path));
 }

@@ -16,7 +16,7 @@ import {
   PAUSE_IMAGE,
   proxyConfig,
 } from "./config.ts";
-import { writeImage, writeLayer } from "./image-tar.ts";
+import { type ImageSpec, layerDigests, pipeImage, writeImage, writeLayer } from "./image-tar.ts";
 import { type NodeNamespace, runInside, startInside, VOLUMES } from "./namespace.ts";
 import { CNI_BIN } from "./programs.ts";
 
@@ -142,6 +142,21 @@ export async function startNode(options: StartNodeOptions): Promise<Daemon[]> {
 /** Brings an image (`docker save` or OCI layout, as a tar) to a node's container runtime. */
 export async function importImage(pid: number, file: string): Promise<void> {
   await containerCommand(pid, ["images", "import", "--all-platforms", file]);
+}
+
+/**
+ * The same from layers that are files already. They are unpacked once; the runtime's own copies are not kept, because
+ * nobody pushes from here.
+ */
+export async function importLayers(pid: number, spec: ImageSpec): Promise<void> {
+  const importer = ["ctr", "--namespace=k8s.io", "images", "import", "--all-platforms", "-"];
+  await pipeImage(spec, "nsenter", [`--target=${pid}`, "--all", "--", ...importer]).catch((cause: Error) => {
+    throw new SlipwayError("ContainerRuntime", `${spec.name} could not be imported: ${cause.message}`, {
+      cause,
+    });
+  });
+  const digests = (await layerDigests(spec)).map((digest) => `sha256:${digest}`);
+  await containerCommand(pid, ["content", "rm", ...new Set(digests)]);
 }
 
 async function containerCommand(pid: number, args: readonly string[]): Promise<void> {
