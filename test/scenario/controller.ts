@@ -14,6 +14,8 @@ export interface ControllerOptions {
   readonly stateDir: string;
   readonly logFile: string;
   readonly leaderElection?: boolean;
+  /** Address that pods reach, e.g. the host's on a node's network, and a free port there; pods then get work. */
+  readonly reachableAt?: { readonly host: string; readonly port: number };
 }
 
 /** `slipway controller` in a process of its own, as it ships. */
@@ -32,7 +34,8 @@ export class ControllerProcess implements AsyncDisposable {
     const log = openSync(options.logFile, "a");
     const args = [
       ...["controller", "--kubeconfig", options.kubeconfig, "--namespace", options.namespace],
-      ...["--state-dir", options.stateDir, "--port", "0"],
+      ...["--state-dir", options.stateDir],
+      ...(options.reachableAt ? reachable(options.reachableAt) : ["--port", "0"]),
       ...(options.leaderElection ? ["--leader-elect"] : []),
     ];
     const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ["ignore", "pipe", log] });
@@ -76,6 +79,10 @@ export class ControllerProcess implements AsyncDisposable {
     await once(child, "exit");
     clearTimeout(timer);
   }
+}
+
+function reachable({ host, port }: NonNullable<ControllerOptions["reachableAt"]>): string[] {
+  return ["--host", host, "--port", String(port), "--work-url", `http://${host}:${port}`];
 }
 
 async function urlOf(child: ChildProcess, logFile: string): Promise<string> {

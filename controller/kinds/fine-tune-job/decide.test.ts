@@ -280,6 +280,7 @@ describe("a change", () => {
   test.each(["Running", "Succeeded"])("does nothing to a training that is %s, until asked", (state) => {
     const world = state === "Running" ? new World() : trained();
     world.step();
+    if (state === "Running") world.say({ state: "Running", progress: { phase: "Training" } });
     const { identity } = world.training;
     world.change(changed);
     expect(conditionsOf(world.step())).toContain("UpToDate=False/Changed");
@@ -328,6 +329,16 @@ describe("a change", () => {
     world.step();
     expect(world.training).toMatchObject({ attempt: 2, resumeFrom: CHECKPOINT });
     expect(world.live.size).toBe(1);
+  });
+
+  test("before the trainer has said anything starts what is asked for now: an image that is not there, say", () => {
+    const world = new World();
+    world.step();
+    const former = world.training;
+    world.change({ pod: { image: "other:1" } });
+    world.step();
+    expect(world.training).toMatchObject({ identity: former.identity, attempt: 2 });
+    expect([...world.live.keys()]).not.toContain(former.job);
   });
 
   test("while its Job is gone starts what is asked for now", () => {

@@ -81,8 +81,9 @@ export function chooseTraining(choice: Choice): Training | undefined {
   const { former, wanted, onChange, asked, stored } = choice;
   if ("missing" in wanted || choice.hold) return former;
   if (!former) return startTraining(choice, wanted);
-  // One that has failed, or whose Job is gone, is in nobody's way.
-  const failed = former.state === "Failed" || (former.state === "Running" && choice.gone);
+  // One that has failed, that has not begun to work, or whose Job is gone: there is nothing to lose.
+  const idle = choice.gone || !choice.report(inputOf(former));
+  const failed = former.state === "Failed" || (former.state === "Running" && idle);
   if (former.identity === wanted.identity) {
     const otherOptions = former.options !== wanted.options && former.state !== "Succeeded";
     const again = otherOptions && (failed || asked || onChange === "Auto");

@@ -1,0 +1,154 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Job, Pod, Secret } from "../../../controller/kube/resources.ts";
+import { artifactManifest } from "../../../schemas/artifact.ts";
+import { getObject, hasCondition, waitForObject } from "../../scenario/cluster.ts";
+import { waitFor } from "../../scenario/wait.ts";
+import { isReady, messageOf, reasonOf, TEAM, TrainingWorld } from "./training-world.ts";
+
+const possible = process.platform === "linux" && process.getuid?.() === 0;
+const MINUTE = 60_000;
+let world: TrainingWorld;
+
+async function blob(digest: string): Promise<Buffer> {
+  const hex = digest.slice("sha256:".length);
+  return readFile(join(world.stateDir, "controller", "blobs", "sha256", hex.slice(0, 2), hex.slice(2)));
+}
+
+describe.skipIf(!possible)("a FineTuneJob on a real node", () => {
+  beforeAll(async () => {
+    world = await TrainingWorld.open();
+    await world.apply("Dataset", "rows", {
+      format: "chat",
+      sources: [{ name: "hub", url: "hf://datasets/smollm/rows/train.jsonl", endpoint: world.hub.url }],
+    });
+    await waitForObject(world.client, ["Dataset", TEAM, "rows"], "Ready", isReady, MINUTE);
+  });
+  afterAll(() => world?.[Symbol.asyncDispose]());
+
+  test(
+    "trains LoRA of a real model; killed in between, another pod goes on from its checkpoint",
+    async () => {
+      await world.train("triage");
+      const begun = await world.waitForJob(
+        "triage",
+        "with a checkpoint",
+        ({ status }) => status?.progress?.checkpoint !== undefined,
+        4 * MINUTE,
+      );
+      const first = begun.status!.training!.pod!;
+      const checkpoint = begun.status!.progress!.checkpoint!;
+      expect(reasonOf(begun)).toBe("Training");
+      expect(begun.status!.progress!.percent).toBeLessThan(100);
+      await world.killTrainers();
+
+      const resumed = await world.waitForJob(
+        "triage",
+        "training in another pod",
+        ({ status }) =>
+          status?.training?.pod !== first &&
+          status?.progress?.phase === "Training" &&
+          (status.progress.etaSeconds !== undefined || status.progress.step > checkpoint.step),
+        3 * MINUTE,
+      );
+      expect(resumed.status!.progress!.step).toBeGreaterThanOrEqual(checkpoint.step);
+
+      const { status } = await world.waitForJob("triage", "Ready", isReady, 4 * MINUTE);
+      expect(status!.progress).toMatchObject({ percent: 100, step: 24, totalSteps: 24 });
+      const steps = status!.progress!.lossHistory!.map(({ step }) => step);
+      expect(steps).toEqual(Array.from({ length: 24 }, (_, i) => i + 1));
+      expect(status!.metrics!.lastLoss!).toBeLessThan(status!.metrics!.firstLoss! * 0.75);
+      expect(status!.base).toMatchObject({
+        resolved: expect.stringMatching(/^hf:smollm\/gguf@[0-9a-f]{40}$/),
+      });
+      expect(status!.artifact).toMatchObject({ type: "adapter", revision: status!.revision });
+      const manifest = artifactManifest.parse(JSON.parse((await blob(status!.artifact!.digest)).toString()));
+      const weights = manifest.files.find(({ path }) => path === "adapter_model.safetensors")!;
+      expect(await blob(weights.digest)).toHaveLength(weights.bytes);
+      expect(manifest.metadata).toMatchObject({ dataset: status!.training!.dataset, checkpoint: undefined });
+    },
+    12 * MINUTE,
+  );
+
+  test("is one Job for what it is made from, over a restart of the controller too", async () => {
+    const before = await world.job("triage");
+    await world.stopController();
+    await world.startController();
+    await world.train("triage", { description: "the same" });
+    const after = await world.waitForJob(
+      "triage",
+      "looked at again",
+      ({ metadata, status }) => status?.observedGeneration === metadata.generation,
+    );
+    expect([isReady(after), after.status?.artifact, after.status?.training]).toEqual([
+      true,
+      before?.status?.artifact,
+      before?.status?.training,
+    ]);
+    const { items } = await world.client.list(Job, { namespace: TEAM });
+    expect(items.map(({ metadata }) => metadata.name)).toEqual([before?.status?.training?.job]);
+  });
+
+  test(
+    "says why it cannot train, naming the pod and what to do",
+    async () => {
+      const limits = { resources: { limits: { memory: "200Mi" } } };
+      await world.train("no-image", { pod: { image: "registry.invalid/none:1" } });
+      await world.train("no-node", { pod: { nodeSelector: { pool: "none" } } });
+      await world.train("no-model", {
+        baseModel: { source: "hf://smollm/none", endpoint: world.hub.url },
+      });
+      const wait = (name: string, reason: string) =>
+        world.waitForJob(name, reason, (job) => reasonOf(job) === reason, 4 * MINUTE);
+      const image = await wait("no-image", "ImagePullFailed");
+      expect(messageOf(image)).toMatch(/^pod no-image-\S+ cannot get its image .*spec\.pod\.image/s);
+      expect(messageOf(await wait("no-node", "Unschedulable"))).toMatch(/no-node-\S+: .*nodeSelector/s);
+      const model = await wait("no-model", "UnknownBaseModel");
+      expect(messageOf(model)).toMatch(/^pod no-model-\S+: .*smollm\/none/s);
+      expect(hasCondition(model, "Stalled")).toBe(true);
+      expect(await world.podsOf(model)).toHaveLength(1);
+
+      await world.train("no-rows", { method: "dpo" });
+      await world.train("no-memory", { pod: limits });
+      expect(messageOf(await wait("no-rows", "BadDataset"))).toMatch(
+        /train\.jsonl, row 1 .*chosen and rejected/s,
+      );
+      expect(messageOf(await wait("no-memory", "OutOfMemory"))).toMatch(
+        /^pod no-memory-\S+ .*limits\.memory/s,
+      );
+
+      // With another image it goes on, here to the next fault.
+      await world.train("no-image", { baseModel: { source: "hf://smollm/none", endpoint: world.hub.url } });
+      await wait("no-image", "UnknownBaseModel");
+    },
+    8 * MINUTE,
+  );
+
+  test(
+    "goes with everything that was made for it",
+    async () => {
+      const { training } = (await world.job("triage"))!.status!;
+      const type = {
+        group: "slipway.dev",
+        version: "v1alpha1",
+        kind: "FineTuneJob",
+        plural: "finetunejobs",
+        namespaced: true,
+      };
+      for (const name of ["triage", "no-image", "no-node", "no-model", "no-rows", "no-memory"])
+        await world.client.delete(type, TEAM, name);
+      await waitFor(
+        "Jobs, pods and tokens to be gone",
+        async () =>
+          (
+            await Promise.all([Job, Pod, Secret].map((each) => world.client.list(each, { namespace: TEAM })))
+          ).flatMap(({ items }) => items.map(({ metadata }) => metadata.name)),
+        (names) => names.length === 0,
+        { timeoutMs: 2 * MINUTE },
+      );
+      expect(await getObject(world.client, "ConfigMap", TEAM, training!.job!)).toBeUndefined();
+    },
+    3 * MINUTE,
+  );
+});
