@@ -3,6 +3,7 @@ import type { EvalRunSpec, EvalRunStatus } from "../../schemas/eval-run.ts";
 import type { EvalSuiteStatus } from "../../schemas/eval-suite.ts";
 import type { FineTuneJobSpec, FineTuneJobStatus } from "../../schemas/fine-tune-job.ts";
 import type { ModelDeploymentSpec, ModelDeploymentStatus } from "../../schemas/model-deployment.ts";
+import type { MonitorStatus } from "../../schemas/monitor.ts";
 import type { PromptTemplateStatus } from "../../schemas/prompt-template.ts";
 import type { RepositorySpec, RepositoryStatus } from "../../schemas/repository.ts";
 import { conditionOf, type Listed, printable, short } from "./listed.ts";
@@ -148,6 +149,16 @@ const evalRun: Reader<EvalRunSpec, EvalRunStatus> = ({ trigger, pullRequest }, s
   ),
 });
 
+const monitor: Reader<unknown, MonitorStatus> = (_, { state, summary, signals = [] }) => ({
+  facts: list(
+    state ?? "no reading",
+    summary !== undefined && `${summary} signals OK`,
+    ...signals
+      .filter((signal) => signal.state !== "OK")
+      .map(({ name, state: of, value }) => `${name} ${of}${value === undefined ? "" : ` at ${value}`}`),
+  ),
+});
+
 /** By kind. A kind that is not here has no facts, and its edges all the same. */
 const READERS: Readonly<Record<string, Reader<never, object>>> = {
   Repository: repository,
@@ -157,6 +168,7 @@ const READERS: Readonly<Record<string, Reader<never, object>>> = {
   ModelDeployment: modelDeployment,
   EvalSuite: evalSuite,
   EvalRun: evalRun,
+  Monitor: monitor,
 };
 
 /** What an object says of its place in the chain. Its spec and status must have passed their schemas. */

@@ -188,6 +188,35 @@ describe("from commit to verdict", () => {
     ]);
   });
 
+  test("a Monitor watches a model, and says which signals are not OK", () => {
+    const signals = [
+      { name: "latency", type: "Probe", probe: { measure: "latency" }, thresholds: { alert: 9 } },
+      {
+        name: "answers",
+        type: "Probe",
+        probe: { measure: "availability" },
+        thresholds: { operator: "Below", alert: 1 },
+      },
+    ];
+    const since = "2026-01-01T00:00:00Z";
+    const watching = object(
+      "Monitor",
+      "watch",
+      { targetRef: { name: "small" }, signals },
+      {
+        state: "ALERT",
+        summary: "1/2",
+        signals: [
+          { name: "latency", state: "OK", since, value: "3" },
+          { name: "answers", state: "ALERT", since, value: "0.5" },
+        ],
+      },
+    );
+    const { downstream } = lineage("ModelDeployment/small", [...ALL, watching]);
+    expect(names(downstream)).toEqual(["EvalSuite/triage", ["EvalRun/triage-1"], "Monitor/watch"]);
+    expect(downstream.at(-1)?.node.facts).toEqual(["ALERT", "1/2 signals OK", "answers ALERT at 0.5"]);
+  });
+
   test("a Repository leads to everything that it brought, each thing once", () => {
     expect(names(lineage("Repository/support").downstream)).toEqual([
       "Dataset/tickets",
