@@ -6,6 +6,7 @@
 const layers = [
   ["schemas", []],
   ["controller/graph", ["schemas"]],
+  ["controller/template", ["schemas"]],
   ["controller/kube", ["schemas", "controller/graph"]],
   ["controller/runtime", ["schemas", "controller/graph", "controller/kube", "controller/store"]],
   [
@@ -22,11 +23,18 @@ const layers = [
   ["controller/store", ["schemas", "controller/graph"]],
   [
     "controller/eval",
-    ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store"],
+    [
+      "schemas",
+      "controller/graph",
+      "controller/kube",
+      "controller/runtime",
+      "controller/store",
+      "controller/template",
+    ],
   ],
   ["controller/sources", ["schemas", "controller/graph", "controller/kube"]],
   ["controller/lineage", ["schemas", "controller/graph"]],
-  ["controller/data", ["schemas", "controller/graph"]],
+  ["controller/data", ["schemas", "controller/graph", "controller/template"]],
   [
     "controller/work",
     ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store"],
@@ -63,7 +71,7 @@ const layers = [
 ];
 const everywhere = ["controller/errors\\.ts$", "controller/log\\.ts$", "controller/config\\.ts$"];
 const pure =
-  "(/decide\\.ts$|/plan\\.ts$|/report\\.ts$|^controller/graph/|^controller/lineage/|^controller/eval/statistics/|^controller/eval/graders/|^controller/eval/template/)";
+  "(/decide\\.ts$|/plan\\.ts$|/report\\.ts$|^controller/graph/|^controller/lineage/|^controller/eval/statistics/|^controller/eval/graders/|^controller/eval/template/|^controller/template/)";
 const io =
   "^(node:)?(fs|fs/promises|net|http|https|tls|child_process|worker_threads|sqlite|dns)$|^node_modules/(undici|octokit|openai|simple-git|@kubernetes|pino)";
 

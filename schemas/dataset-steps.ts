@@ -6,6 +6,10 @@ export const PII_KINDS = ["email", "phone", "iban", "card", "ip", "key"] as cons
 export type PiiKind = (typeof PII_KINDS)[number];
 
 export const STEP_TYPES = [
+  "map",
+  "filter",
+  "aggregate",
+  "quality",
   "normalize",
   "length",
   "language",
@@ -17,6 +21,61 @@ export const STEP_TYPES = [
 ] as const;
 
 const share = z.number().min(0).max(1);
+
+const sourceName = z
+  .string()
+  .min(1)
+  .max(63)
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
+const column = z.string().min(1).max(128);
+const template = z.string().max(16_384);
+
+const map = z.strictObject({
+  sources: z.array(sourceName).min(1).max(32).optional().describe("Only rows of these; all unless given."),
+  rename: z
+    .array(z.strictObject({ from: column, to: column }))
+    .min(1)
+    .max(64)
+    .optional()
+    .meta(mapKeys("to"))
+    .describe("Columns under another name, as they are."),
+  set: z
+    .array(z.strictObject({ field: column, template }))
+    .min(1)
+    .max(64)
+    .optional()
+    .meta(mapKeys("field"))
+    .describe("Columns made of others: {{column}} stands for one's text."),
+  messages: z
+    .array(z.strictObject({ role: z.enum(["system", "user", "assistant"]), template }))
+    .min(1)
+    .max(32)
+    .optional()
+    .describe("The messages of a chat, each a template as in set."),
+});
+
+/**
+ * Bounds of Gopher's quality and repetition filters (Rae et al. 2021, arXiv:2112.11446, appendix A1.1). They were
+ * chosen for web pages, so that nothing of it happens unless a step asks for it.
+ */
+const quality = z.strictObject({
+  minMeanWordLength: z.number().min(0).max(100).default(3),
+  maxMeanWordLength: z.number().min(0).max(100).default(10),
+  maxSymbolShare: share.default(0.1).describe("Of # and … to words."),
+  minAlphabeticShare: share.default(0.8).describe("Of words that hold a letter."),
+  maxBulletLineShare: share.default(0.9).describe("Of lines that begin with a bullet."),
+  maxEllipsisLineShare: share.default(0.3).describe("Of lines that end in an ellipsis."),
+  maxDuplicateLineShare: share.default(0.3).describe("Of lines that stood there before."),
+  repetition: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Drops rows in which one n-gram of 2, 3 or 4 words has more than 20, 18 or 16 % of the characters, or repeated n-grams of 5 to 10 words have more than 15 to 10 %.",
+    ),
+});
+
+/** Types that mean nothing without their section. */
+const NEEDING = ["map", "filter", "aggregate", "length", "language", "decontaminate", "sample"] as const;
 
 /** One step of a Dataset; `type` says which section it reads. */
 export const datasetStep = withRules(
@@ -30,8 +89,39 @@ export const datasetStep = withRules(
     type: z
       .enum(STEP_TYPES)
       .describe(
-        "normalize: Unicode NFC, no control characters, single blanks at line ends. exactDedup: the first of equal rows stays.",
+        "normalize: Unicode NFC, no control characters, no blanks at line ends. exactDedup: the first of equal rows stays.",
       ),
+    map: map
+      .optional()
+      .describe(
+        "Makes the columns of the format from those that the sources have. Before all steps but map and filter.",
+      ),
+    filter: z
+      .strictObject({
+        keep: z
+          .string()
+          .min(1)
+          .max(1024)
+          .describe(
+            "CEL expression that is true for rows that stay. It knows row (its columns), text (all of its text), words (their number) and source (the source's name); text.re2('…') searches for a regular expression.",
+          ),
+      })
+      .optional(),
+    aggregate: z
+      .strictObject({
+        shares: z
+          .array(z.strictObject({ source: sourceName, share: z.number().min(0.001).max(1) }))
+          .min(1)
+          .max(32)
+          .meta(mapKeys("source"))
+          .describe("Parts of the result that come from each source; of sources that are not named, none."),
+        rows: z.int().min(1).max(100_000_000).optional().describe("Most rows of the result."),
+      })
+      .optional()
+      .describe(
+        "Mixes sources: as many rows as can be had with these shares and no row twice, drawn evenly.",
+      ),
+    quality: quality.optional().describe("Drops rows that are no prose. Gopher's bounds unless given."),
     length: z
       .strictObject({
         minWords: z.int().min(0).max(1_000_000).optional(),
@@ -107,11 +197,20 @@ export const datasetStep = withRules(
       .describe("Keeps so many rows, drawn evenly."),
   }),
   {
-    rule: "!(self.type in ['length', 'language', 'decontaminate', 'sample']) || (self.type == 'length' && has(self.length)) || (self.type == 'language' && has(self.language)) || (self.type == 'decontaminate' && has(self.decontaminate)) || (self.type == 'sample' && has(self.sample))",
-    message: "a step of type length, language, decontaminate or sample needs the section of that name",
+    rule: `!(self.type in [${NEEDING.map((type) => `'${type}'`).join(", ")}]) || ${NEEDING.map((type) => `(self.type == '${type}' && has(self.${type}))`).join(" || ")}`,
+    message: `a step of type ${NEEDING.slice(0, -1).join(", ")} or ${NEEDING.at(-1)} needs the section of that name`,
     check: (self) =>
-      !["length", "language", "decontaminate", "sample"].includes(self.type) ||
-      self[self.type as "length"] !== undefined,
+      !(NEEDING as readonly string[]).includes(self.type) || self[self.type as "length"] !== undefined,
   },
 );
 export type DatasetStep = z.infer<typeof datasetStep>;
+
+/** Steps in their order. */
+export const datasetSteps = withRules(z.array(datasetStep).max(32).meta(mapKeys("name")), {
+  rule: "!self.exists(s, s.type == 'map') || self.all(s, s.type in ['map', 'filter']) || self.map(s, s.type == 'map').lastIndexOf(true) < self.map(s, s.type in ['map', 'filter']).indexOf(false)",
+  message: "steps of type map come before all others but filter: they make the rows that those work on",
+  check: (self) => {
+    const first = self.findIndex(({ type }) => type !== "map" && type !== "filter");
+    return first < 0 || self.findLastIndex(({ type }) => type === "map") < first;
+  },
+});

@@ -12,7 +12,7 @@ import {
   suspend,
   withRules,
 } from "./common.ts";
-import { datasetStep } from "./dataset-steps.ts";
+import { datasetSteps } from "./dataset-steps.ts";
 import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
 
 export const DATASET_FORMATS = ["chat", "completion", "preference", "kto"] as const;
@@ -133,7 +133,7 @@ export const datasetSpec = z.strictObject({
     .enum(["Fail", "Drop"])
     .default("Fail")
     .describe("What a row does that is not of the format: Fail names it, Drop leaves it out and counts it."),
-  steps: z.array(datasetStep).max(32).default([]).meta(mapKeys("name")).describe("In this order."),
+  steps: datasetSteps.default([]).describe("In this order."),
   splits: splits
     .default([{ name: "train", percent: 100 }])
     .describe("Near-duplicates always fall into the same one."),
@@ -186,10 +186,12 @@ export const datasetStatus = z.strictObject({
   read: rows.optional().describe("Rows in the sources."),
   steps: z
     .array(z.strictObject({ name: objectName, dropped: rows, changed: rows }))
-    .max(33)
+    .max(34)
     .optional()
     .meta(mapKeys("name"))
-    .describe("What each step did; the step bad-rows stands for what was not of the format."),
+    .describe(
+      "What each step did; bad-rows stands for what was not of the format, weights for the weights of the sources.",
+    ),
   piiRows: rows.optional().describe("Rows of the result in which personal data or keys are found."),
   words: rows.optional().describe("Words of the result."),
 });

@@ -1,5 +1,5 @@
 import type { DatasetSpec } from "../../schemas/dataset.ts";
-import type { Prepared } from "./prepare.ts";
+import type { PrepareSummary } from "./publish.ts";
 
 const BAR = 30;
 
@@ -7,9 +7,9 @@ const BAR = 30;
 export function datasetCard(
   name: string,
   spec: DatasetSpec,
-  { read, steps, splits, piiRows, words, lengths }: Prepared,
+  { read, steps, splits, piiRows, words, lengths }: PrepareSummary,
 ): string {
-  const rows = splits.reduce((sum, split) => sum + split.rows.length, 0);
+  const rows = splits.reduce((sum, split) => sum + split.rows, 0);
   const most = Math.max(1, ...lengths.map((each) => each.rows));
   const head = [
     "---",
@@ -36,7 +36,7 @@ export function datasetCard(
     "",
     "## Splits",
     "",
-    ...splits.map((split) => `- ${split.name}: ${split.rows.length} rows`),
+    ...splits.map((split) => `- ${split.name}: ${split.rows} rows`),
     "",
     "## Steps",
     "",

@@ -1,18 +1,24 @@
 import type { DatasetGates } from "../../schemas/dataset.ts";
-import type { Prepared } from "./prepare.ts";
 
 export interface GateFault {
   readonly gate: keyof DatasetGates;
   readonly message: string;
 }
 
+interface Figures {
+  readonly read: number;
+  /** Each with its rows, or how many there are. */
+  readonly splits: readonly { readonly rows: number | readonly unknown[] }[];
+  readonly piiRows: number;
+}
+
 /** Which gates a result does not meet. */
-export function gateFaults(
-  gates: DatasetGates | undefined,
-  { read, splits, piiRows }: Prepared,
-): GateFault[] {
+export function gateFaults(gates: DatasetGates | undefined, { read, splits, piiRows }: Figures): GateFault[] {
   const { minRows, maxDropShare, maxPiiRows } = gates ?? {};
-  const rows = splits.reduce((sum, split) => sum + split.rows.length, 0);
+  const rows = splits.reduce(
+    (sum, split) => sum + (typeof split.rows === "number" ? split.rows : split.rows.length),
+    0,
+  );
   const faults: GateFault[] = [];
   if (minRows !== undefined && rows < minRows) {
     faults.push({ gate: "minRows", message: `${rows} rows are left; at least ${minRows} are asked for` });

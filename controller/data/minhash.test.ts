@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { jaccard, nearClusters, shingles } from "./minhash.ts";
+import { jaccard, shingles } from "./minhash.ts";
+import { nearClusters } from "./near.ts";
 
 const words = (text: string) => text.split(" ");
 

@@ -1,12 +1,15 @@
-import { parquetReadObjects as readObjects } from "hyparquet";
+import { type FileHandle, open } from "node:fs/promises";
+import { parquetMetadataAsync, parquetReadObjects as readObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import type { DatasetFormat } from "../../schemas/dataset.ts";
+import { type Block, type DataFile, sizeOf, unreadable } from "./block.ts";
+import { RecordBlocks } from "./csv.ts";
 import { FIELDS, type Row } from "./row.ts";
 
 interface Bytes {
   readonly byteLength: number;
-  slice(start: number, end?: number): ArrayBuffer;
+  slice(start: number, end?: number): ArrayBuffer | Promise<ArrayBuffer>;
 }
 
 /** Bytes as the Parquet reader asks for them. */
@@ -15,9 +18,56 @@ export function asyncBufferFrom(data: Uint8Array): Bytes {
   return { byteLength: whole.byteLength, slice: (start, end) => whole.slice(start, end) };
 }
 
+function bufferOfFile(file: FileHandle, byteLength: number): Bytes {
+  return {
+    byteLength,
+    slice: async (start, end = byteLength) => {
+      const data = new Uint8Array(end - start);
+      await file.read(data, 0, data.byteLength, start);
+      return data.buffer;
+    },
+  };
+}
+
 /** Every row of a Parquet file; text columns as text. */
 export async function parquetReadObjects(file: Bytes): Promise<Record<string, unknown>[]> {
   return readObjects({ file, compressors, utf8: true });
+}
+
+/** The records of a file, a row group of it in memory at a time. @throws SlipwayError UnreadableData */
+export async function* parquetBlocks(source: DataFile): AsyncGenerator<Block> {
+  const handle = "data" in source ? undefined : await open(source.file);
+  try {
+    const file =
+      "data" in source ? asyncBufferFrom(source.data) : bufferOfFile(handle!, await sizeOf(source));
+    const metadata = await guarded(source, () => parquetMetadataAsync(file));
+    const blocks = new RecordBlocks();
+    let rowStart = 0;
+    for (const group of metadata.row_groups) {
+      const rowEnd = rowStart + Number(group.num_rows);
+      const range = { rowStart, rowEnd };
+      const records = await guarded(source, () =>
+        readObjects({ file, metadata, compressors, utf8: true, ...range }),
+      );
+      for (const [i, record] of records.entries()) {
+        const full = blocks.add(record, rowStart + i + 1);
+        if (full) yield full;
+      }
+      rowStart = rowEnd;
+    }
+    const last = blocks.take();
+    if (last) yield last;
+  } finally {
+    await handle?.close();
+  }
+}
+
+async function guarded<T>({ path }: DataFile, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (cause) {
+    throw unreadable(path, `is no Parquet: ${(cause as Error).message}`, cause);
+  }
 }
 
 /** Rows as Parquet: the columns of the format, messages as JSON text. The same rows make the same bytes. */

@@ -7,33 +7,52 @@ export interface PiiFinding {
 }
 
 /** What a kind looks like, and what tells it from what only looks so. */
-const PATTERNS: Readonly<
-  Record<PiiKind, { readonly pattern: RegExp; readonly holds?: (text: string) => boolean }>
-> = {
+interface Pattern {
+  readonly pattern: RegExp;
+  readonly holds?: (text: string) => boolean;
+  /** False for a text that holds none for certain: most texts are done with at that. */
+  readonly possible: (text: string) => boolean;
+}
+
+const hasDigit = (text: string) => {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 48 && code <= 57) return true;
+  }
+  return false;
+};
+const KEY_STARTS = ["sk-", "ghp_", "github_pat_", "xox", "AKIA", "AIza", "hf_", "eyJ"];
+
+const PATTERNS: Readonly<Record<PiiKind, Pattern>> = {
   // Keys before the rest: parts of them look like phone numbers.
   key: {
+    possible: (text) => KEY_STARTS.some((start) => text.includes(start)),
     pattern:
       /\b(?:sk-[A-Za-z0-9_-]{20,}|ghp_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|hf_[A-Za-z0-9]{30,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})/g,
   },
-  email: { pattern: /[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b/g },
-  iban: { pattern: /\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{2,4}){3,8}\b/g, holds: isIban },
-  card: { pattern: /\b(?:[0-9][ -]?){12,18}[0-9]\b/g, holds: isCard },
-  ip: { pattern: /\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b/g, holds: isIp },
+  email: {
+    possible: (text) => text.includes("@"),
+    pattern: /[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b/g,
+  },
+  iban: { possible: hasDigit, pattern: /\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{2,4}){3,8}\b/g, holds: isIban },
+  card: { possible: hasDigit, pattern: /\b(?:[0-9][ -]?){12,18}[0-9]\b/g, holds: isCard },
+  ip: { possible: hasDigit, pattern: /\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b/g, holds: isIp },
   phone: {
+    possible: hasDigit,
     pattern:
       /(?<![\w.+-])(?:\+[0-9]{1,3}[ .-]?)?(?:\([0-9]{1,5}\)[ .-]?)?[0-9]{2,14}(?:[ .-][0-9]{2,9}){0,4}(?![\w-])/g,
     holds: isPhone,
   },
 };
 
+const ENTRIES = Object.entries(PATTERNS) as [PiiKind, Pattern][];
+
 /** Personal data and keys in a text, in order, without overlaps. */
 export function findPii(text: string, kinds: readonly PiiKind[]): PiiFinding[] {
   // In the order of the text, kind by kind: a long row of nothing but addresses must not be compared all with all.
   let found: PiiFinding[] = [];
-  for (const [kind, { pattern, holds }] of Object.entries(PATTERNS) as [
-    PiiKind,
-    (typeof PATTERNS)[PiiKind],
-  ][]) {
+  for (const [kind, { pattern, holds, possible }] of ENTRIES) {
+    if (!possible(text)) continue;
     const more: PiiFinding[] = [];
     let next = 0;
     for (const match of text.matchAll(pattern)) {

@@ -1,23 +1,26 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type DatasetSpec, datasetSpec } from "../../schemas/dataset.ts";
-import { datasetArtifact } from "./artifact.ts";
+import type { MemoryFile } from "./block.ts";
 import { gateFaults } from "./gates.ts";
 import { asyncBufferFrom, parquetOf, parquetReadObjects } from "./parquet.ts";
-import { type Prepared, prepare } from "./prepare.ts";
-import type { DataFile } from "./read.ts";
+import { type Prepared, prepare, prepareDataset } from "./prepare.ts";
+import { bytesOf } from "./publish.ts";
 import { textOf } from "./row.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-const lines = (...rows: unknown[]): DataFile => ({
+const lines = (...rows: unknown[]): MemoryFile => ({
   path: "rows.jsonl",
   data: bytes(rows.map((row) => (typeof row === "string" ? row : JSON.stringify(row))).join("\n")),
 });
 const pair = (prompt: string, completion = "yes") => ({ prompt, completion });
 
 async function run(
-  files: DataFile | DataFile[],
+  files: MemoryFile | MemoryFile[],
   spec: object = {},
   cases: Record<string, string[]> = {},
 ): Promise<Prepared> {
@@ -51,7 +54,7 @@ describe("reading", () => {
     for (const file of [csv, gz, parquet]) expect(texts(await run(file))).toEqual(["a, b\nyes", "c\nno"]);
   });
 
-  test.each<[string, DataFile, RegExp]>([
+  test.each<[string, MemoryFile, RegExp]>([
     ["JSON that is none", lines(pair("a"), "{"), /^1 bad rows: rows\.jsonl:2: the line is not JSON/],
     ["a missing column", lines({ prompt: "a" }), /rows\.jsonl:1: the column completion is missing/],
     [
@@ -222,7 +225,17 @@ describe("what is published", () => {
     sources: [{ name: "main", files: [{ path: "rows.jsonl" }] }],
     license: "MIT",
   });
-  const artifactOf = async (file: DataFile) => datasetArtifact("tickets", spec, await run(file));
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "slipway-prepare-"));
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+  const artifactOf = async (file: MemoryFile) => {
+    const sources = [{ name: "main", files: [file] }];
+    const outcome = await prepareDataset({ name: "tickets", spec, sources, cases: new Map(), folder });
+    if ("fault" in outcome) throw new Error(outcome.fault.message);
+    return outcome.artifact;
+  };
 
   test("is the same for the same rows, and another for others", async () => {
     const one = await artifactOf(lines(pair("a"), pair("b")));
@@ -245,10 +258,11 @@ describe("what is published", () => {
 
   test("reads back from Parquet as it was", async () => {
     const { files } = await artifactOf(lines(pair("a\nb"), pair("ü")));
-    expect(await parquetReadObjects(asyncBufferFrom(files.get("train.parquet")!))).toEqual([
-      pair("a\nb"),
-      pair("ü"),
-    ]);
+    expect(
+      await parquetReadObjects(
+        asyncBufferFrom(await bytesOf(files.find(({ path }) => path === "train.parquet")!)),
+      ),
+    ).toEqual([pair("a\nb"), pair("ü")]);
   });
 
   test("gates name what is not met", async () => {

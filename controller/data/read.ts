@@ -1,147 +1,90 @@
-import { gunzipSync } from "node:zlib";
-import { CsvError, parse } from "csv-parse/sync";
-import type { DatasetFormat } from "../../schemas/dataset.ts";
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
 import { SlipwayError } from "../errors.ts";
-import { asyncBufferFrom, parquetReadObjects } from "./parquet.ts";
-import { type PlacedRow, toRow } from "./row.ts";
+import { BLOCK_BYTES, type Block, type DataFile, unreadable } from "./block.ts";
+import { csvBlocks } from "./csv.ts";
+import { lineBlocks } from "./lines.ts";
+import { parquetBlocks } from "./parquet.ts";
 
-export interface DataFile {
-  readonly path: string;
-  readonly data: Uint8Array;
-}
+export type { DataFile } from "./block.ts";
 
-/** A row that is none, with the place of it. */
-export interface BadRow {
-  readonly origin: string;
-  readonly message: string;
-}
-
-/** Longer lines are taken for a file that is no JSONL at all. */
-const MAX_LINE_BYTES = 16 << 20;
-const MAX_UNPACKED_BYTES = 2 ** 31 - 1;
+/** Of one file, unpacked: a small file that unpacks without end must not fill the disk. */
+const MAX_UNPACKED_BYTES = 64 * 2 ** 30;
 
 /**
- * The rows of a file, in its order, and what is in it that is no row.
- * @throws SlipwayError UnreadableData when the file as a whole cannot be read: cut off, not UTF-8, of no known kind
+ * The records of a file in its order, in memory a block at a time.
+ * @throws SlipwayError UnreadableData when the file as a whole cannot be read: cut off, not UTF-8, of no known kind;
+ *   DigestMismatch
  */
-export async function readRows(
-  file: DataFile,
-  format: DatasetFormat,
-): Promise<{ rows: PlacedRow[]; bad: BadRow[] }> {
+export async function* blocksOf(file: DataFile): AsyncGenerator<Block> {
   const packed = file.path.toLowerCase().endsWith(".gz");
   const name = packed ? file.path.slice(0, -3) : file.path;
-  const data = packed ? unpack(file) : file.data;
-  const values = await readValues(name.slice(name.lastIndexOf(".") + 1).toLowerCase(), file.path, data);
-  const rows: PlacedRow[] = [];
-  const bad: BadRow[] = [];
-  for (const { origin, value, problem } of values) {
-    const row = problem ?? toRow(format, value);
-    if (typeof row === "string") bad.push({ origin, message: row });
-    else rows.push({ row, origin });
-  }
-  return { rows, bad };
-}
-
-interface Value {
-  readonly origin: string;
-  readonly value?: unknown;
-  readonly problem?: string;
-}
-
-async function readValues(kind: string, path: string, data: Uint8Array): Promise<Value[]> {
+  const kind = name.slice(name.lastIndexOf(".") + 1).toLowerCase();
   switch (kind) {
     case "jsonl":
     case "ndjson":
-      return jsonLines(path, data);
+      yield* lineBlocks(content(file, packed));
+      return;
     case "csv":
-      return csv(path, data);
+      yield* csvBlocks(file.path, content(file, packed));
+      return;
     case "parquet":
-      return parquet(path, data);
+      if (packed) throw unreadable(file.path, "is a packed Parquet file: unpack it, Parquet packs by itself");
+      // It is read here and there: checked first.
+      if ("file" in file && file.digest !== undefined)
+        for await (const _ of checked(file.path, file.file, file.digest));
+      yield* parquetBlocks(file);
+      return;
     default:
-      throw unreadable(path, "is no .jsonl, .csv or .parquet file");
+      throw unreadable(file.path, "is no .jsonl, .csv or .parquet file");
   }
 }
 
-function unpack({ path, data }: DataFile): Uint8Array {
+async function* content(file: DataFile, packed: boolean): AsyncGenerator<Uint8Array> {
+  const bytes = "data" in file ? slices(file.data) : checked(file.path, file.file, file.digest);
+  if (!packed) {
+    yield* bytes;
+    return;
+  }
+  const gunzip = createGunzip();
+  const source = Readable.from(bytes, { objectMode: false });
+  source.on("error", (error) => gunzip.destroy(error));
+  let size = 0;
   try {
-    return gunzipSync(data, { maxOutputLength: MAX_UNPACKED_BYTES });
-  } catch (cause) {
-    const short = (cause as NodeJS.ErrnoException).code === "Z_BUF_ERROR";
-    throw unreadable(
-      path,
-      short ? "ends in the middle: the gzip data was cut off" : "is no gzip data",
-      cause,
-    );
-  }
-}
-
-function* jsonLinesOf(path: string, data: Uint8Array): Generator<Value> {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let line = 0;
-  for (let start = 0; start < data.byteLength; ) {
-    line++;
-    const found = data.indexOf(0x0a, start);
-    const end = found < 0 ? data.byteLength : found;
-    const origin = `${path}:${line}`;
-    if (end - start > MAX_LINE_BYTES) {
-      yield { origin, problem: `the line has ${end - start} bytes; the limit is ${MAX_LINE_BYTES}` };
-    } else {
-      let text: string | undefined;
-      try {
-        text = decoder.decode(data.subarray(start, end)).trim();
-      } catch {
-        yield { origin, problem: "the line is not UTF-8" };
-      }
-      if (text !== undefined && text !== "") {
-        try {
-          yield { origin, value: JSON.parse(text) as unknown };
-        } catch {
-          yield { origin, problem: "the line is not JSON" };
-        }
-      }
+    for await (const chunk of source.pipe(gunzip) as AsyncIterable<Uint8Array>) {
+      size += chunk.byteLength;
+      if (size > MAX_UNPACKED_BYTES)
+        throw unreadable(file.path, `unpacks to more than ${MAX_UNPACKED_BYTES} bytes`);
+      yield chunk;
     }
-    start = end + 1;
+  } catch (cause) {
+    if (cause instanceof SlipwayError) throw cause;
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "Z_BUF_ERROR")
+      throw unreadable(file.path, "ends in the middle: the gzip data was cut off", cause);
+    if (code?.startsWith("Z_")) throw unreadable(file.path, "is no gzip data", cause);
+    throw cause;
+  } finally {
+    source.destroy();
+    gunzip.destroy();
   }
 }
 
-const jsonLines = (path: string, data: Uint8Array): Value[] => [...jsonLinesOf(path, data)];
-
-function csv(path: string, data: Uint8Array): Value[] {
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(data);
-  } catch (cause) {
-    throw unreadable(path, "is not UTF-8", cause);
-  }
-  try {
-    const records = parse(text, {
-      bom: true,
-      columns: true,
-      info: true,
-      skip_empty_lines: true,
-    }) as unknown as {
-      record: Record<string, string>;
-      info: { lines: number };
-    }[];
-    return records.map(({ record, info }) => ({ origin: `${path}:${info.lines}`, value: record }));
-  } catch (cause) {
-    if (!(cause instanceof CsvError)) throw cause;
-    throw unreadable(path, `is no CSV: ${cause.message}`, cause);
-  }
+function* slices(data: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < data.byteLength; at += BLOCK_BYTES) yield data.subarray(at, at + BLOCK_BYTES);
 }
 
-async function parquet(path: string, data: Uint8Array): Promise<Value[]> {
-  try {
-    const records = await parquetReadObjects(asyncBufferFrom(data));
-    return records.map((value, i) => ({ origin: `${path}#${i + 1}`, value }));
-  } catch (cause) {
-    throw unreadable(path, `is no Parquet: ${(cause as Error).message}`, cause);
+/** The file's bytes; an error at the end when they are not those of its digest. */
+async function* checked(path: string, file: string, digest: string | undefined): AsyncGenerator<Uint8Array> {
+  const hash = digest === undefined ? undefined : createHash("sha256");
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }) as AsyncIterable<Uint8Array>) {
+    hash?.update(chunk);
+    yield chunk;
   }
-}
-
-function unreadable(path: string, message: string, cause?: unknown): SlipwayError {
-  return new SlipwayError("UnreadableData", `${path} ${message}`, {
-    location: { file: path },
-    ...(cause === undefined ? {} : { cause }),
-  });
+  if (hash && `sha256:${hash.digest("hex")}` !== digest)
+    throw new SlipwayError("DigestMismatch", `${path} does not have the content that its digest says`, {
+      location: { file: path },
+    });
 }

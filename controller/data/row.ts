@@ -1,7 +1,9 @@
 import type { DatasetFormat } from "../../schemas/dataset.ts";
-import { canonicalJson, type Json } from "../graph/canonical.ts";
+import type { Json } from "../graph/canonical.ts";
 
-/** One training example, in one of the four shapes of `DatasetFormat`. */
+export { wordsOf } from "./words.ts";
+
+/** One training example, in one of the four shapes of `DatasetFormat`. Its members are in the order of their names. */
 export type Row = { readonly [field: string]: Json };
 
 /** A row and where it came from, for people: `tickets.jsonl:12`. */
@@ -20,6 +22,14 @@ export const FIELDS: Readonly<Record<DatasetFormat, readonly string[]>> = {
   kto: ["prompt", "completion", "label"],
 };
 
+/** The same in the order of names: the canonical form of a row. */
+const SORTED = Object.fromEntries(
+  Object.entries(FIELDS).map(([format, fields]) => [format, [...fields].sort()]),
+) as Record<DatasetFormat, string[]>;
+
+/** Texts in the order in which people read them. */
+const TEXT_FIELDS = ["prompt", "completion", "chosen", "rejected"];
+
 /**
  * Reads a value as a row; fields that the format does not have are left out.
  * @returns the row, or in words why it is none
@@ -29,8 +39,8 @@ export function toRow(format: DatasetFormat, value: unknown): Row | string {
   const given = value as Record<string, unknown>;
   if (format === "chat") return chatRow(given.messages);
   const row: Record<string, Json> = {};
-  for (const field of FIELDS[format]) {
-    const found = given[field];
+  for (const field of SORTED[format]) {
+    const found = Object.hasOwn(given, field) ? given[field] : undefined;
     if (found === undefined || found === null) return `the column ${field} is missing`;
     if (field === "label") {
       const label = found === "true" ? true : found === "false" ? false : found;
@@ -60,7 +70,7 @@ function chatRow(value: unknown): Row | string {
     if (typeof role !== "string" || !ROLES.has(role))
       return `messages[${i}].role must be system, user, assistant or tool`;
     if (typeof content !== "string") return `messages[${i}].content must be text`;
-    list.push({ role, content });
+    list.push({ content, role });
   }
   return { messages: list };
 }
@@ -71,7 +81,12 @@ const typeOf = (value: unknown) => (Array.isArray(value) ? "a list" : value === 
 export function textsOf(row: Row): string[] {
   if (Array.isArray(row.messages))
     return row.messages.map((message) => (message as { content: string }).content);
-  return Object.values(row).filter((value) => typeof value === "string");
+  const texts: string[] = [];
+  for (const field of TEXT_FIELDS) {
+    const value = row[field];
+    if (typeof value === "string") texts.push(value);
+  }
+  return texts;
 }
 
 /** All of a row's text. */
@@ -84,30 +99,29 @@ export function ownText(row: Row): string {
   return messages.flatMap(({ role, content }) => (role === "system" ? [] : [content])).join("\n");
 }
 
-/** The row with every text replaced. */
+/** The row with every text replaced; the same object where nothing changes. */
 export function mapTexts(row: Row, change: (text: string) => string): Row {
   if (Array.isArray(row.messages)) {
-    return {
-      messages: row.messages.map((message) => {
-        const { role, content } = message as { role: string; content: string };
-        return { role, content: change(content) };
-      }),
-    };
+    let same = true;
+    const messages = row.messages.map((message) => {
+      const { role, content } = message as { role: string; content: string };
+      const changed = change(content);
+      if (changed !== content) same = false;
+      return { content: changed, role };
+    });
+    return same ? row : { messages };
   }
-  return Object.fromEntries(
-    Object.entries(row).map(([field, value]) => [field, typeof value === "string" ? change(value) : value]),
-  );
+  let result: Record<string, Json> | undefined;
+  for (const field of TEXT_FIELDS) {
+    const value = row[field];
+    if (typeof value !== "string") continue;
+    const changed = change(value);
+    if (changed === value) continue;
+    result ??= { ...row } as Record<string, Json>;
+    result[field] = changed;
+  }
+  return result ?? row;
 }
 
-/** The row as one line: what its digest is taken of. */
-export const lineOf = (row: Row): string => canonicalJson(row);
-
-/** Lower-case words: letters and digits of any script. */
-export function wordsOf(text: string): string[] {
-  return (
-    text
-      .normalize("NFKC")
-      .toLowerCase()
-      .match(/[\p{L}\p{N}]+/gu) ?? []
-  );
-}
+/** The row as one line, which its digest is taken of: canonical JSON, as its members are in order. */
+export const lineOf = (row: Row): string => JSON.stringify(row);

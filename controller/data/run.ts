@@ -1,23 +1,11 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { SlipwayError } from "../errors.ts";
-import type { DatasetArtifact } from "./artifact.ts";
-import type { GateFault } from "./gates.ts";
-import type { StepCount } from "./prepare.ts";
-import type { WorkerInput } from "./worker.ts";
-
-export interface PrepareSummary {
-  readonly read: number;
-  readonly steps: readonly StepCount[];
-  readonly splits: readonly { readonly name: string; readonly rows: number }[];
-  readonly piiRows: number;
-  readonly words: number;
-}
+import type { DatasetInput, PrepareOutcome } from "./prepare.ts";
 
 export type WorkerAnswer =
-  | { readonly artifact: DatasetArtifact; readonly summary: PrepareSummary }
-  | { readonly fault: GateFault; readonly summary: PrepareSummary }
-  | { readonly error: { readonly code: string; readonly message: string } };
+  | PrepareOutcome
+  | { readonly error: { readonly code: string; readonly message: string; readonly retryable: boolean } };
 
 /** Of the worker's heap; what needs more is too large to be prepared in this process. */
 const MAX_HEAP_MB = 2_048;
@@ -26,10 +14,7 @@ const MAX_HEAP_MB = 2_048;
  * Prepares a Dataset in a thread of its own.
  * @throws SlipwayError BadRows, UnreadableData, EmptySource, DatasetTooLarge; the signal's reason
  */
-export async function prepareInThread(
-  input: WorkerInput,
-  signal: AbortSignal,
-): Promise<Exclude<WorkerAnswer, { error: unknown }>> {
+export async function prepareInThread(input: DatasetInput, signal: AbortSignal): Promise<PrepareOutcome> {
   signal.throwIfAborted();
   // The sources in a clone, the compiled file in an installation.
   const file = new URL(`./worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
@@ -44,10 +29,17 @@ export async function prepareInThread(
       worker.once("message", resolve);
       worker.once("error", reject);
       worker.once("exit", () =>
-        reject(signal.aborted ? signal.reason : new Error("the worker ended without an answer")),
+        reject(
+          signal.aborted
+            ? signal.reason
+            : new SlipwayError("WorkerLost", "the preparation ended without an answer", { retryable: true }),
+        ),
       );
     });
-    if ("error" in answer) throw new SlipwayError(answer.error.code, answer.error.message);
+    if ("error" in answer) {
+      const { code, message, retryable } = answer.error;
+      throw new SlipwayError(code, message, { retryable });
+    }
     return answer;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ERR_WORKER_OUT_OF_MEMORY") throw cause;

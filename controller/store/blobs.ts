@@ -90,6 +90,29 @@ export async function openBlobStore(dir: string, hook?: WriteHook): Promise<Blob
       }
       return bytes;
     },
+    async locate(digest) {
+      const path = pathOf(dir, digest);
+      if ((await sizeOf(path)) !== undefined) return path;
+      throw new SlipwayError("BlobNotFound", `there is no blob ${digest}`);
+    },
+    async scratch() {
+      const folder = join(incoming, `scratch-${serial++}`);
+      await mkdir(folder);
+      return folder;
+    },
+    async adopt(file, digest) {
+      const path = pathOf(dir, digest);
+      hook?.("blob/put", "before");
+      const handle = await open(file, "r+");
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await mkdir(dirname(path), { recursive: true });
+      await rename(file, path);
+      hook?.("blob/put", "after");
+    },
     async has(digest) {
       return (await sizeOf(pathOf(dir, digest))) !== undefined;
     },

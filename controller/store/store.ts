@@ -53,6 +53,19 @@ export interface BlobStore {
    */
   open(digest: string): Promise<{ bytes: number; stream: Readable }>;
   has(digest: string): Promise<boolean>;
+  /**
+   * The file that holds a blob, for threads that read it themselves. It is not checked against the digest: the reader
+   * does that.
+   * @throws SlipwayError BlobNotFound
+   */
+  locate(digest: string): Promise<string>;
+  /** A new folder on the store's disk, for what becomes blobs. What a dead process left of it goes when the store is opened. */
+  scratch(): Promise<string>;
+  /**
+   * Takes over a file of {@link scratch}: it becomes the blob of the digest that was taken while it was written.
+   * @throws SlipwayError BlobNotFound for what is no digest
+   */
+  adopt(file: string, digest: string): Promise<void>;
 }
 
 /** What a pod says of its work. */

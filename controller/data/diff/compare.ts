@@ -1,5 +1,6 @@
 import { sha256 } from "../../graph/canonical.ts";
-import { nearClusters, shingles } from "../minhash.ts";
+import { shingles } from "../minhash.ts";
+import { nearClusters } from "../near.ts";
 import { lineOf, ownText, type PlacedRow, type Row, wordsOf } from "../row.ts";
 import type { RowChanges } from "./types.ts";
 

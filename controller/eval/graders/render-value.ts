@@ -1,6 +1,6 @@
 import type { GraderName } from "../../../schemas/eval-suite.ts";
 import { SlipwayError } from "../../errors.ts";
-import { parseTemplate } from "../template/parse.ts";
+import { parseTemplate } from "../../template/parse.ts";
 import { render, type Values } from "../template/render.ts";
 import { invalidAssertion } from "./values.ts";
 

@@ -1,5 +1,5 @@
 import type { PromptTemplateSpec } from "../../../schemas/prompt-template.ts";
-import { parseTemplate, type Template } from "./parse.ts";
+import { parseTemplate, type Template } from "../../template/parse.ts";
 import { render, type Values } from "./render.ts";
 
 /** A message as it is sent. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseTemplate } from "./parse.ts";
+import { parseTemplate } from "../../template/parse.ts";
 import { type PromptVariable, render } from "./render.ts";
 
 const variable = (name: string, type: PromptVariable["type"], fallback?: unknown): PromptVariable => ({

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { promptVariable } from "../../../schemas/prompt-template.ts";
 import { SlipwayError } from "../../errors.ts";
-import type { Template } from "./parse.ts";
+import type { Template } from "../../template/parse.ts";
 
 export type PromptVariable = z.infer<typeof promptVariable>;
 

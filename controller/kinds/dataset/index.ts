@@ -1,7 +1,9 @@
+import { rm } from "node:fs/promises";
 import { type ArtifactManifest, artifactManifest } from "../../../schemas/artifact.ts";
 import type { Dataset, DatasetStatus } from "../../../schemas/dataset.ts";
 import type { EvalSuite } from "../../../schemas/eval-suite.ts";
 import type { SourceData } from "../../data/prepare.ts";
+import type { PrepareSummary } from "../../data/publish.ts";
 import { prepareInThread } from "../../data/run.ts";
 import { SlipwayError } from "../../errors.ts";
 import { loadCases } from "../../eval/cases.ts";
@@ -62,43 +64,64 @@ function observe(object: KubeObject, view: View): ObservedDataset {
   };
 }
 
-/** Reads what the sources name by digest, prepares it beside the main thread, and publishes it whole or not at all. */
+/**
+ * Prepares what the sources name by digest beside the main thread, on the blob store's disk, and publishes it whole or
+ * not at all.
+ */
 export function prepareEffect(blobs: BlobStore): EffectHandler {
-  return async (input, { signal }) => {
-    const { name, spec, artifacts, suites, fetched = [] } = input as unknown as PrepareInput;
-    const sources: SourceData[] = [];
-    for (const source of spec.sources) {
-      const files = source.datasetRef
-        ? [
-            await splitOf(
-              artifacts[sharedKey(source.datasetRef)] ?? "",
-              source.datasetRef.name,
-              source.split,
-              blobs,
-            ),
-          ]
-        : await Promise.all(
-            (source.files ?? fetched.find((each) => each.name === source.name)?.files ?? []).map(
-              async ({ path, digest = "" }) => ({
-                path,
-                data: await blobs.get(digest),
-              }),
-            ),
-          );
-      sources.push({ name: source.name, files });
-    }
+  return async (value, { signal }) => {
+    const input = value as unknown as PrepareInput;
+    const { name, spec, suites, fetched } = input;
+    const sources = await sourcesOf(input, blobs);
     const cases = new Map<string, string[]>();
     for (const [suite, section] of Object.entries(suites)) cases.set(suite, await caseTexts(section, blobs));
-    const answer = await prepareInThread({ name, spec, sources, cases }, signal);
-    const { summary } = answer;
-    if ("fault" in answer) return { ...summary, fault: answer.fault } as unknown as Json;
-    const { manifest, files, bytes } = answer.artifact;
-    for (const data of files.values()) await blobs.put(data);
-    // Last: whoever can read the manifest can read everything that it lists.
-    const digest = await blobs.put(canonicalJson(manifest));
-    const rows = summary.splits.reduce((sum, split) => sum + split.rows, 0);
-    return { ...summary, artifact: { digest, rows, bytes } } satisfies PrepareOutput as unknown as Json;
+    const folder = await blobs.scratch();
+    try {
+      const answer = await prepareInThread({ name, spec, sources, cases, resolved: fetched, folder }, signal);
+      const { summary } = answer;
+      const shown = outputOf(summary);
+      if ("fault" in answer) return { ...shown, fault: answer.fault } as unknown as Json;
+      const { manifest, files, bytes } = answer.artifact;
+      for (const { file, digest } of files) await blobs.adopt(file, digest);
+      // Last: whoever can read the manifest can read everything that it lists.
+      const digest = await blobs.put(canonicalJson(manifest));
+      const rows = summary.splits.reduce((sum, split) => sum + split.rows, 0);
+      return { ...shown, artifact: { digest, rows, bytes } } satisfies PrepareOutput as unknown as Json;
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   };
+}
+
+function outputOf({
+  read,
+  steps,
+  splits,
+  piiRows,
+  words,
+}: PrepareSummary): Omit<PrepareOutput, "artifact" | "fault"> {
+  return { read, steps, splits, piiRows, words };
+}
+
+async function sourcesOf(
+  { spec, artifacts, fetched = [] }: PrepareInput,
+  blobs: BlobStore,
+): Promise<SourceData[]> {
+  const sources: SourceData[] = [];
+  for (const { name, files = [], url, datasetRef, split } of spec.sources) {
+    const list = datasetRef
+      ? [await splitOf(artifacts[sharedKey(datasetRef)] ?? "", datasetRef.name, split, blobs)]
+      : url === undefined
+        ? files
+        : (fetched.find((each) => each.name === name)?.files ?? []);
+    const located = list.map(async ({ path, digest = "" }) => ({
+      path,
+      file: await blobs.locate(digest),
+      digest,
+    }));
+    sources.push({ name, files: await Promise.all(located) });
+  }
+  return sources;
 }
 
 async function splitOf(digest: string, dataset: string, split: string, blobs: BlobStore) {
@@ -115,7 +138,7 @@ async function splitOf(digest: string, dataset: string, split: string, blobs: Bl
       hint: `it has ${splits.join(", ")}`,
     });
   }
-  return { path: `${dataset}/${path}`, data: await blobs.get(file.digest) };
+  return { path: `${dataset}/${path}`, digest: file.digest };
 }
 
 /** The words that a case gives to a prompt: they must not have been trained on. */

@@ -54,6 +54,23 @@ export const FULL: Readonly<Record<string, Spec>> = {
     refresh: "1h",
     onBadRow: "Drop",
     steps: [
+      {
+        name: "columns",
+        type: "map",
+        map: {
+          sources: ["bucket"],
+          rename: [{ from: "answer", to: "completion" }],
+          set: [{ field: "prompt", template: "{{subject}}: {{body}}" }],
+          messages: [{ role: "user", template: "{{body}}" }],
+        },
+      },
+      { name: "closed", type: "filter", filter: { keep: "words > 3 && row.completion != ''" } },
+      {
+        name: "mix",
+        type: "aggregate",
+        aggregate: { shares: [{ source: "tickets", share: 0.7 }], rows: 1000 },
+      },
+      { name: "prose", type: "quality", quality: { repetition: false } },
       { name: "clean", type: "normalize" },
       { name: "length", type: "length", length: { minWords: 3 } },
       { name: "english", type: "language", language: { allow: ["en"] } },

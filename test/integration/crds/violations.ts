@@ -51,13 +51,23 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
     field: "spec.refresh",
     spec: variant("Dataset", { refresh: "1s" }),
   },
-  "Dataset spec.steps[]: a step of type length, language, decontaminate or sample needs the section of that name":
+  "Dataset spec.steps[]: a step of type map, filter, aggregate, length, language, decontaminate or sample needs the section of that name":
     {
       field: "spec.steps[1]",
       spec: variant("Dataset", {
         steps: [
           { name: "a", type: "exactDedup" },
           { name: "b", type: "sample" },
+        ],
+      }),
+    },
+  "Dataset spec.steps: steps of type map come before all others but filter: they make the rows that those work on":
+    {
+      field: "spec.steps",
+      spec: variant("Dataset", {
+        steps: [
+          { name: "a", type: "exactDedup" },
+          { name: "b", type: "map", map: { rename: [{ from: "a", to: "prompt" }] } },
         ],
       }),
     },

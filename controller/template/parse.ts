@@ -1,4 +1,4 @@
-import { SlipwayError } from "../../errors.ts";
+import { SlipwayError } from "../errors.ts";
 
 /** A piece of a template: text as it is, or the place of a variable. */
 export type TemplatePart =

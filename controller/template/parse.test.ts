@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { SlipwayError } from "../../errors.ts";
+import { SlipwayError } from "../errors.ts";
 import { parseTemplate, variablesOf } from "./parse.ts";
 
 function fault(text: string): SlipwayError {

@@ -1,0 +1,132 @@
+import { isUtf8 } from "node:buffer";
+import { readFileSync, writeFileSync } from "node:fs";
+import type { Block } from "./block.ts";
+import type { Row } from "./row.ts";
+
+/** Rows between two passes: a file of lines `file,number\tjson`, and the number of rows in it. */
+export interface Chunk {
+  readonly path: string;
+  readonly rows: number;
+}
+
+/** Where a row was found: which file of all, and its number there. */
+export interface Place {
+  readonly file: number;
+  readonly number: number;
+}
+
+export interface FileName {
+  readonly path: string;
+  /** Index of the source. */
+  readonly source: number;
+}
+
+/** `tickets.jsonl:12`, or `#12` for a format without lines. */
+export function originOf(files: readonly FileName[], { file, number }: Place): string {
+  const { path } = files[file]!;
+  return `${path}${path.toLowerCase().endsWith(".parquet") ? "#" : ":"}${number}`;
+}
+
+/** Calls `visit` with each JSON text of a block, or with why there is none. */
+export function eachRecord(
+  block: Block,
+  visit: (number: number, value: unknown, problem?: string) => void,
+): void {
+  if (block.problem !== undefined) {
+    visit(block.first, undefined, block.problem);
+    return;
+  }
+  const { lines, numbers } = block;
+  const buffer = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength);
+  // One text for all lines is much faster than one for each; a block with a bad byte is decoded line by line.
+  const whole = isUtf8(lines) ? buffer.toString("utf8") : undefined;
+  const source = whole ?? buffer.toString("latin1");
+  let index = 0;
+  for (let start = 0; start < source.length; index++) {
+    const found = source.indexOf("\n", start);
+    const end = found < 0 ? source.length : found;
+    const number = numbers ? numbers[index]! : block.first + index;
+    const raw = source.slice(start, end);
+    start = end + 1;
+    const text = whole === undefined ? strict(raw) : raw;
+    if (text === undefined) {
+      visit(number, undefined, "the line is not UTF-8");
+      continue;
+    }
+    if (text.length === 0 || (text.charCodeAt(0) <= 32 && text.trim() === "")) continue;
+    let value: unknown;
+    try {
+      // A byte order mark is no part of the first line.
+      value = JSON.parse(number === 1 && text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
+    } catch {
+      visit(number, undefined, "the line is not JSON");
+      continue;
+    }
+    visit(number, value);
+  }
+}
+
+function strict(latin1: string): string | undefined {
+  const bytes = Buffer.from(latin1, "latin1");
+  return isUtf8(bytes) ? bytes.toString("utf8") : undefined;
+}
+
+/** Collects the rows of a chunk. */
+export class ChunkWriter {
+  #parts: string[] = [];
+  rows = 0;
+
+  add({ file, number }: Place, line: string): void {
+    this.#parts.push(`${file},${number}\t${line}\n`);
+    this.rows++;
+  }
+
+  /** Whole or not at all for those who know of it: it is known once this returns. */
+  write(path: string): Chunk {
+    writeFileSync(path, this.#parts.join(""));
+    return { path, rows: this.rows };
+  }
+}
+
+export interface SpooledRow extends Place {
+  readonly row: Row;
+  readonly line: string;
+}
+
+export function parseSpooled(text: string): SpooledRow {
+  const comma = text.indexOf(",");
+  const tab = text.indexOf("\t", comma);
+  const line = text.slice(tab + 1);
+  return {
+    file: Number(text.slice(0, comma)),
+    number: Number(text.slice(comma + 1, tab)),
+    line,
+    row: JSON.parse(line) as Row,
+  };
+}
+
+/** Every row of a chunk, with its index in it; those that `dropped` marks are passed over. */
+export function eachSpooled(
+  { path }: Chunk,
+  dropped: Uint8Array | undefined,
+  visit: (row: SpooledRow, index: number) => void,
+): void {
+  const text = readFileSync(path, "utf8");
+  let index = 0;
+  for (let start = 0; start < text.length; index++) {
+    const end = text.indexOf("\n", start);
+    if (!dropped || dropped[index] === 0) visit(parseSpooled(text.slice(start, end)), index);
+    start = end + 1;
+  }
+}
+
+/** The file of each row of a chunk. */
+export function filesOfRows({ path, rows }: Chunk): Uint32Array {
+  const data = readFileSync(path);
+  const files = new Uint32Array(rows);
+  for (let row = 0, at = 0; row < rows; row++) {
+    files[row] = Number.parseInt(data.toString("latin1", at, at + 10), 10);
+    at = data.indexOf(0x0a, at) + 1;
+  }
+  return files;
+}

@@ -1,0 +1,216 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { SlipwayError } from "../errors.ts";
+import { type DataFile, sizeOf } from "./block.ts";
+import { type Chunk, type FileName, filesOfRows } from "./chunk.ts";
+import { type PassRows, runGlobal, splitsOf } from "./globals.ts";
+import { type Pass, type PrepareSpec, passesOf } from "./passes.ts";
+import type { Pool } from "./pool.ts";
+import { blocksOf } from "./read.ts";
+import { type KeyFiles, SpooledRows } from "./spool.ts";
+import { BAD_ROWS, type StageResult, type StageTask, stageNames, WEIGHTS, type Written } from "./stage.ts";
+import type { Cases } from "./steps/compile.ts";
+import { type StepCount, Tally } from "./tally.ts";
+
+/** The sources of a Dataset with their content. */
+export interface SourceData {
+  readonly name: string;
+  readonly files: readonly DataFile[];
+}
+
+export interface EngineInput {
+  readonly spec: PrepareSpec;
+  readonly sources: readonly SourceData[];
+  readonly cases: Cases;
+  /** An empty folder for the rows between passes; it is the caller's to remove. */
+  readonly folder: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface EngineResult {
+  readonly read: number;
+  readonly steps: readonly StepCount[];
+  /** The result in order, cut as it was read. */
+  readonly written: readonly Written[];
+}
+
+export interface InputFiles {
+  readonly names: readonly FileName[];
+  readonly files: readonly DataFile[];
+}
+
+/** All files of all sources, in the order of the spec. */
+export function inputFiles(spec: PrepareSpec, sources: readonly SourceData[]): InputFiles {
+  const names: FileName[] = [];
+  const files: DataFile[] = [];
+  for (const [source, { name }] of spec.sources.entries()) {
+    for (const file of sources.find((each) => each.name === name)?.files ?? []) {
+      names.push({ path: file.path, source });
+      files.push(file);
+    }
+  }
+  return { names, files };
+}
+
+export async function inputBytes({ files }: InputFiles): Promise<number> {
+  let bytes = 0;
+  for (const file of files) bytes += await sizeOf(file);
+  return bytes;
+}
+
+/**
+ * Reads the sources and runs the steps in order. Rows lie on disk between passes; in memory is a block for each
+ * thread, and a few words for each row. The result depends on the spec, the contents and the cases alone: not on time,
+ * machine, or how the work is divided.
+ * @throws SlipwayError BadRows, UnreadableData, EmptySource, DigestMismatch, InvalidFilter, and of templates
+ */
+export async function runEngine(input: EngineInput, files: InputFiles, pool: Pool): Promise<EngineResult> {
+  const { spec, folder, signal } = input;
+  const { passes } = passesOf(spec);
+  const steps: StepCount[] = [];
+  let tasks = readTasks(files, folder, signal);
+  let read = 0;
+  let consumed: readonly string[] = [];
+  for (let stage = 0; ; stage++) {
+    const results: StageResult[] = [];
+    const bySource = spec.sources.map(() => 0);
+    await inOrder(
+      tasks,
+      pool.width,
+      async ({ source, ...task }) => {
+        const result = await pool.run({ type: "stage", ...task, stage });
+        if (source !== undefined) bySource[source]! += result.read;
+        return result;
+      },
+      (result) => results.push(result),
+    );
+    signal?.throwIfAborted();
+    await removed(consumed);
+    const counts = summed(stageNames(spec, stage), results);
+    if (stage === 0) {
+      read = bySource.reduce((sum, rows) => sum + rows, 0);
+      checkRead(spec, bySource, counts);
+    }
+    steps.push(
+      ...counts.filter(({ name, dropped }) => dropped > 0 || (name !== BAD_ROWS && name !== WEIGHTS)),
+    );
+    const pass = passes[stage];
+    if (!pass) return { read, steps, written: results.map(({ written }) => written!) };
+    consumed = results.map(({ chunk }) => chunk!.path);
+    tasks = await nextTasks(pass, results, input, files, pool, steps, join(folder, `pass${stage + 1}-`));
+  }
+}
+
+type FileTask = Omit<StageTask, "stage"> & { readonly source?: number };
+
+async function* readTasks(
+  { files, names }: InputFiles,
+  folder: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<FileTask> {
+  let serial = 0;
+  for (const [file, data] of files.entries()) {
+    for await (const block of blocksOf(data)) {
+      signal?.throwIfAborted();
+      const out = join(folder, `pass0-${serial++}`);
+      yield { from: { block, file }, out, source: names[file]!.source };
+    }
+  }
+}
+
+/** Runs the global steps of a pass; the rows that are left are the tasks of the next. */
+async function nextTasks(
+  pass: Pass,
+  results: readonly StageResult[],
+  { spec }: EngineInput,
+  { names }: InputFiles,
+  pool: Pool,
+  steps: StepCount[],
+  out: string,
+): Promise<AsyncGenerator<FileTask>> {
+  const chunks = results.map(({ chunk }) => chunk!);
+  const rowsOf = chunks.map(({ rows }) => rows);
+  const total = rowsOf.reduce((sum, rows) => sum + rows, 0);
+  using rows = new SpooledRows(chunks);
+  const dropped = new Uint8Array(new SharedArrayBuffer(total));
+  const passRows: PassRows = { rows, files: names, spec, dropped, sources: () => sourcesOf(chunks, names) };
+  let splits: Uint8Array | undefined;
+  for (const [i, global] of pass.globals.entries()) {
+    const keys: KeyFiles = { paths: results.map((result) => result.keys![i]!), rows: rowsOf };
+    if (global.type === "split") splits = await splitsOf(global, keys, passRows, pool);
+    else steps.push(await runGlobal(global, keys, passRows, pool));
+  }
+  await removed(results.flatMap((result) => result.keys ?? []));
+  return chunkTasks(chunks, dropped, splits, out);
+}
+
+async function* chunkTasks(
+  chunks: readonly Chunk[],
+  dropped: Uint8Array,
+  splits: Uint8Array | undefined,
+  out: string,
+): AsyncGenerator<FileTask> {
+  let start = 0;
+  for (const [i, chunk] of chunks.entries()) {
+    const end = start + chunk.rows;
+    // Copies: what a message shares is shared whole.
+    const from = {
+      chunk,
+      dropped: dropped.slice(start, end),
+      ...(splits ? { splits: splits.slice(start, end) } : {}),
+    };
+    yield { from, out: `${out}${i}` };
+    start = end;
+  }
+}
+
+async function removed(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await rm(path, { force: true });
+}
+
+function sourcesOf(chunks: readonly Chunk[], names: readonly FileName[]): Uint8Array {
+  const sources = new Uint8Array(chunks.reduce((sum, { rows }) => sum + rows, 0));
+  let at = 0;
+  for (const chunk of chunks) for (const file of filesOfRows(chunk)) sources[at++] = names[file]!.source;
+  return sources;
+}
+
+/** Runs tasks side by side and takes their results in order; so many of both are in memory. */
+async function inOrder<T, R>(
+  tasks: AsyncIterable<T>,
+  width: number,
+  run: (task: T) => Promise<R>,
+  take: (result: R) => void,
+): Promise<void> {
+  const running: Promise<R>[] = [];
+  try {
+    for await (const task of tasks) {
+      running.push(run(task));
+      running.at(-1)!.catch(() => {});
+      if (running.length >= width) take(await running.shift()!);
+    }
+    while (running.length > 0) take(await running.shift()!);
+  } finally {
+    await Promise.allSettled(running);
+  }
+}
+
+function summed(names: readonly string[], results: readonly StageResult[]): StepCount[] {
+  const tallies = names.map(() => new Tally());
+  for (const { counts } of results) for (const [i, count] of counts.entries()) tallies[i]!.add(count);
+  return tallies.map((tally, i) => tally.named(names[i]!));
+}
+
+/** @throws SlipwayError EmptySource, BadRows */
+function checkRead(spec: PrepareSpec, bySource: readonly number[], counts: readonly StepCount[]): void {
+  const empty = bySource.indexOf(0);
+  if (empty >= 0)
+    throw new SlipwayError("EmptySource", `the source ${spec.sources[empty]!.name} has no rows`);
+  const bad = counts.find(({ name }) => name === BAD_ROWS);
+  if (!bad || bad.dropped === 0 || spec.onBadRow === "Drop") return;
+  const shown = bad.samples.map(({ origin, reason }) => `${origin}: ${reason}`);
+  const more = bad.dropped > shown.length ? `; and ${bad.dropped - shown.length} more` : "";
+  throw new SlipwayError("BadRows", `${bad.dropped} bad rows: ${shown.join("; ")}${more}`, {
+    hint: "mend them, or leave them out with onBadRow: Drop",
+  });
+}

@@ -1,0 +1,79 @@
+import { hash } from "node:crypto";
+import { BANDS, Sketcher } from "./minhash.ts";
+import type { Global } from "./passes.ts";
+import { lineOf, ownText, type Row } from "./row.ts";
+
+/*
+ * What a global step has to know of each row, computed where the row is read and kept on disk: a file for each chunk
+ * and step, column after column, so that one column of all rows can be read without the others.
+ */
+
+/** 32-bit words of a row in each column. */
+const LAYOUT: Readonly<Record<Global["type"], { columns: number; words: number }>> = {
+  // 128 bits of the row's digest: two rows that differ share it once in 10^24 for a billion rows.
+  exactDedup: { columns: 1, words: 4 },
+  // 0 for a row without words, then a key for each band.
+  nearDedup: { columns: 1 + BANDS, words: 1 },
+  // 64 bits of a seeded digest.
+  sample: { columns: 1, words: 2 },
+  aggregate: { columns: 1, words: 2 },
+  // As nearDedup, and the place among the splits.
+  split: { columns: 1 + BANDS + 1, words: 1 },
+};
+
+export const columnsOf = ({ type }: Global): { columns: number; words: number } => LAYOUT[type];
+
+/** Computes the keys of the rows of one chunk. */
+export class KeyWriter {
+  readonly #global: Global;
+  readonly #seed: number;
+  readonly #sketcher: Sketcher | undefined;
+  #columns: Uint32Array;
+  #room: number;
+
+  /** @param rows how many rows there are at most */
+  constructor(global: Global, splitSeed: number, rows: number) {
+    this.#global = global;
+    this.#seed = global.type === "sample" ? global.seed : splitSeed;
+    this.#sketcher = "ngram" in global ? new Sketcher(global.ngram) : undefined;
+    const { columns, words } = columnsOf(global);
+    this.#room = rows;
+    this.#columns = new Uint32Array(columns * words * rows);
+  }
+
+  add(row: Row, line: string, at: number): void {
+    const { type } = this.#global;
+    const columns = this.#columns;
+    if (type === "exactDedup") {
+      const digest = hash("sha256", line, "buffer");
+      for (let i = 0; i < 4; i++) columns[at * 4 + i] = digest.readUInt32LE(i * 4);
+    } else if (type === "sample" || type === "aggregate") {
+      const digest = hash("sha256", `${this.#seed}\0${line}`, "buffer");
+      columns[at * 2] = digest.readUInt32BE(0);
+      columns[at * 2 + 1] = digest.readUInt32BE(4);
+    } else {
+      const found = this.#sketcher!.keys(ownText(row), columns, this.#room + at, this.#room);
+      columns[at] = found ? 1 : 0;
+      if (type === "split") columns[this.#room * (1 + BANDS) + at] = evenly(`${this.#seed}\0${line}`);
+    }
+  }
+
+  /** The columns of `rows` rows. */
+  finish(rows: number): Uint32Array {
+    const { columns, words } = columnsOf(this.#global);
+    if (rows === this.#room) return this.#columns;
+    const packed = new Uint32Array(columns * words * rows);
+    for (let column = 0; column < columns; column++) {
+      const from = column * words * this.#room;
+      packed.set(this.#columns.subarray(from, from + words * rows), column * words * rows);
+    }
+    return packed;
+  }
+}
+
+/** An even number below 2^32 that depends on the text alone. */
+export const evenly = (text: string): number => hash("sha256", text, "buffer").readUInt32BE(0);
+
+/** Whether a row is among the share of its source that is taken. */
+export const isDrawn = (row: Row, source: string, weight: number): boolean =>
+  weight >= 1 || evenly(`${source}\0${lineOf(row)}`) < weight * 2 ** 32;

@@ -1,0 +1,270 @@
+import { writeFileSync } from "node:fs";
+import type { Block } from "./block.ts";
+import {
+  type Chunk,
+  ChunkWriter,
+  eachRecord,
+  eachSpooled,
+  type FileName,
+  originOf,
+  type Place,
+} from "./chunk.ts";
+import { isDrawn, KeyWriter } from "./keys.ts";
+import { type PrepareSpec, passesOf } from "./passes.ts";
+import { findPii } from "./pii.ts";
+import { lineOf, type Row, textOf, textsOf, toRow } from "./row.ts";
+import { type Cases, recordStep, rowStep } from "./steps/compile.ts";
+import { BadRecord, type RecordStep, type RowStep, type SourceRecord } from "./steps/types.ts";
+import { type StepCount, Tally } from "./tally.ts";
+import { countWords } from "./words.ts";
+
+/** What every thread knows. */
+export interface StageContext {
+  readonly spec: PrepareSpec;
+  readonly cases: Cases;
+  readonly files: readonly FileName[];
+  /** Writes down where each row of the result was found. */
+  readonly origins?: boolean | undefined;
+}
+
+/** Some rows, in order, through one stage. Stages are the passes, and at last the writing. */
+export interface StageTask {
+  readonly stage: number;
+  readonly from:
+    | { readonly block: Block; readonly file: number }
+    | {
+        readonly chunk: Chunk;
+        /** 1 for rows that a global step has dropped; one for each row of the chunk. */
+        readonly dropped: Uint8Array;
+        /** Which split each row is in; absent where there is one. */
+        readonly splits?: Uint8Array;
+      };
+  /** Paths that begin with this are written. */
+  readonly out: string;
+}
+
+export interface StageResult {
+  /** Records that the block has; 0 for rows that were read before. */
+  readonly read: number;
+  /** In the order of {@link stageNames}. */
+  readonly counts: readonly StepCount[];
+  readonly chunk?: Chunk;
+  /** Of each global step. */
+  readonly keys?: readonly string[];
+  readonly written?: Written;
+}
+
+/** Rows as they are published. */
+export interface Written {
+  readonly splits: readonly {
+    readonly path: string;
+    readonly rows: number;
+    readonly places?: readonly Place[];
+  }[];
+  readonly words: number;
+  readonly piiRows: number;
+  /** Rows by the power of two that their number of words does not exceed. */
+  readonly lengths: readonly (readonly [number, number])[];
+}
+
+export const BAD_ROWS = "bad-rows";
+export const WEIGHTS = "weights";
+
+/** The steps of a stage by name, as its counts come. */
+export function stageNames(spec: PrepareSpec, stage: number): string[] {
+  const { records, passes, last } = passesOf(spec);
+  const steps = (passes[stage]?.steps ?? last).map(({ name }) => name);
+  return stage === 0 ? [...records.map(({ name }) => name), BAD_ROWS, WEIGHTS, ...steps] : steps;
+}
+
+const ALL_PII = ["email", "phone", "iban", "card", "ip", "key"] as const;
+
+/** Runs tasks of one stage; what it returns depends on the task and the context alone. */
+export class Stage {
+  readonly #context: StageContext;
+  readonly #records: readonly RecordStep[];
+  readonly #steps: readonly RowStep[];
+  readonly #number: number;
+
+  private constructor(context: StageContext, number: number, records: RecordStep[], steps: RowStep[]) {
+    this.#context = context;
+    this.#number = number;
+    this.#records = records;
+    this.#steps = steps;
+  }
+
+  static async compile(context: StageContext, number: number): Promise<Stage> {
+    const { records, passes, last } = passesOf(context.spec);
+    const steps = await Promise.all(
+      (passes[number]?.steps ?? last).map((step) => rowStep(step, context.cases)),
+    );
+    return new Stage(context, number, number === 0 ? records.map(recordStep) : [], steps);
+  }
+
+  run({ from, out }: StageTask): StageResult {
+    const names = stageNames(this.#context.spec, this.#number);
+    const tallies = names.map(() => new Tally());
+    const pass = passesOf(this.#context.spec).passes[this.#number];
+    const rows = "chunk" in from ? from.chunk.rows : upperBound(from.block);
+    const sink = pass
+      ? new KeyedRows(pass.globals.map((global) => new KeyWriter(global, this.#context.spec.splitSeed, rows)))
+      : new SplitRows(this.#context.spec.splits.length, this.#context.origins ?? false);
+    let read = 0;
+    if ("block" in from) {
+      eachRecord(from.block, (number, value, problem) => {
+        read++;
+        this.#read({ file: from.file, number }, value, problem, tallies, sink);
+      });
+    } else {
+      eachSpooled(from.chunk, from.dropped, ({ row, line, ...place }, index) => {
+        this.#pass(row, line, place, from.splits?.[index] ?? 0, tallies, 0, sink);
+      });
+    }
+    return { read, counts: tallies.map((tally, i) => tally.named(names[i]!)), ...sink.finish(out) };
+  }
+
+  #read(place: Place, value: unknown, problem: string | undefined, tallies: Tally[], sink: Sink): void {
+    const { spec, files } = this.#context;
+    const source = spec.sources[files[place.file]!.source]!;
+    const bad = this.#records.length;
+    const row =
+      problem === undefined ? this.#rowOf(value, source.name, tallies) : { step: bad, reason: problem };
+    if (!isRejected(row)) tallies[bad]!.rows++;
+    else {
+      if (row.step === bad) tallies[bad]!.rows++;
+      tallies[row.step]!.drop(() => originOf(files, place), row.reason);
+      return;
+    }
+    const weights = tallies[bad + 1]!;
+    weights.rows++;
+    if (isDrawn(row, source.name, source.weight))
+      this.#pass(row, undefined, place, 0, tallies, bad + 2, sink);
+    else weights.drop(() => originOf(files, place), "not drawn");
+  }
+
+  /** A record as a row of the format, after the steps over its columns. */
+  #rowOf(value: unknown, source: string, tallies: Tally[]): Row | Rejected {
+    const bad = this.#records.length;
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      return { step: bad, reason: "a row is an object" };
+    let record = value as SourceRecord;
+    for (const [step, run] of this.#records.entries()) {
+      const tally = tallies[step]!;
+      tally.rows++;
+      const made = run(record, source);
+      if (typeof made === "string") return { step, reason: made };
+      if (made instanceof BadRecord) return { step: bad, reason: made.message };
+      if (made !== record) tally.changed++;
+      record = made;
+    }
+    const row = toRow(this.#context.spec.format, record);
+    return typeof row === "string" ? { step: bad, reason: row } : row;
+  }
+
+  #pass(
+    row: Row,
+    known: string | undefined,
+    place: Place,
+    split: number,
+    tallies: Tally[],
+    first: number,
+    sink: Sink,
+  ): void {
+    const { spec, files } = this.#context;
+    let current = row;
+    for (const [i, step] of this.#steps.entries()) {
+      const tally = tallies[first + i]!;
+      tally.rows++;
+      const made = step(current, spec.sources[files[place.file]!.source]!.name);
+      if (typeof made === "string") {
+        tally.drop(() => originOf(files, place), made);
+        return;
+      }
+      if (made !== current) tally.changed++;
+      current = made;
+    }
+    sink.add(current, current === row && known !== undefined ? known : lineOf(current), place, split);
+  }
+}
+
+/** Which step does not let a record through, and why. */
+interface Rejected {
+  readonly step: number;
+  readonly reason: string;
+}
+
+const isRejected = (row: Row | Rejected): row is Rejected => typeof (row as Rejected).step === "number";
+
+interface Sink {
+  add(row: Row, line: string, place: Place, split: number): void;
+  finish(out: string): Pick<StageResult, "chunk" | "keys" | "written">;
+}
+
+/** Rows for the next pass, with what the global steps ask of each. */
+class KeyedRows implements Sink {
+  readonly #keys: readonly KeyWriter[];
+  readonly #rows = new ChunkWriter();
+
+  constructor(keys: readonly KeyWriter[]) {
+    this.#keys = keys;
+  }
+
+  add(row: Row, line: string, place: Place): void {
+    for (const keys of this.#keys) keys.add(row, line, this.#rows.rows);
+    this.#rows.add(place, line);
+  }
+
+  finish(out: string) {
+    const keys = this.#keys.map((each, i) => {
+      const path = `${out}.keys${i}`;
+      writeFileSync(path, each.finish(this.#rows.rows));
+      return path;
+    });
+    return { chunk: this.#rows.write(`${out}.rows`), keys };
+  }
+}
+
+/** Rows as they are published, by split, and figures of them. */
+class SplitRows implements Sink {
+  readonly #lines: { parts: string[]; rows: number; places: Place[] }[];
+  readonly #origins: boolean;
+  readonly #lengths = new Map<number, number>();
+  #words = 0;
+  #piiRows = 0;
+
+  constructor(splits: number, origins: boolean) {
+    this.#origins = origins;
+    this.#lines = Array.from({ length: splits }, () => ({ parts: [], rows: 0, places: [] }));
+  }
+
+  add(row: Row, line: string, place: Place, split: number): void {
+    const lines = this.#lines[split]!;
+    if (this.#origins) lines.places.push(place);
+    lines.parts.push(`${line}\n`);
+    lines.rows++;
+    if (textsOf(row).some((text) => findPii(text, ALL_PII).length > 0)) this.#piiRows++;
+    const words = countWords(textOf(row));
+    this.#words += words;
+    const upTo = words <= 1 ? 1 : 2 ** Math.ceil(Math.log2(words));
+    this.#lengths.set(upTo, (this.#lengths.get(upTo) ?? 0) + 1);
+  }
+
+  finish(out: string) {
+    const splits = this.#lines.map(({ parts, rows, places }, i) => {
+      const path = `${out}.split${i}`;
+      writeFileSync(path, parts.join(""));
+      return { path, rows, ...(this.#origins ? { places } : {}) };
+    });
+    const [words, piiRows, lengths] = [this.#words, this.#piiRows, [...this.#lengths]];
+    return { written: { splits, words, piiRows, lengths } };
+  }
+}
+
+/** How many records a block may have. */
+function upperBound({ lines, numbers, problem }: Block): number {
+  if (problem !== undefined) return 1;
+  if (numbers) return numbers.length;
+  let count = 1;
+  for (let at = lines.indexOf(0x0a); at >= 0; at = lines.indexOf(0x0a, at + 1)) count++;
+  return count;
+}
