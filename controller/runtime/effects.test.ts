@@ -234,6 +234,17 @@ test("at most so many of one effect run at a time, and one effect does not hold 
   expect(calls).toHaveLength(4);
 });
 
+test("what hangs in one namespace does not hold up another", async () => {
+  const { calls, handler } = byHand();
+  const effects = runner(handler, 1);
+  const elsewhere = { ...owner, ref: { ...owner.ref, namespace: "elsewhere" } };
+  const requests = ["1", "2"].map((inputDigest) => request({ inputDigest, durable: false }));
+  await effects.retain(owner, requests);
+  await effects.retain(elsewhere, requests);
+  await settle();
+  expect(calls.map(({ context }) => context.object.namespace)).toEqual([owner.ref.namespace, "elsewhere"]);
+});
+
 test("progress shows at once and wakes the object once a second", async () => {
   const { calls, handler } = byHand();
   const effects = runner(handler);

@@ -4,7 +4,7 @@ import type { Logger } from "../log.ts";
 import { CANCELLED, type Intent, type IntentLog } from "../store/store.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { EffectHandler, EffectOutcome, EffectRequest, ObjectRef } from "./kind.ts";
-import { Semaphore } from "./semaphore.ts";
+import { Lane } from "./lane.ts";
 
 /** Whose effect it is. With the uid, so that an object made again under its old name starts afresh. */
 export interface EffectOwner {
@@ -18,7 +18,10 @@ export interface EffectRunnerOptions {
   /** An effect of this object has progressed or ended. */
   readonly wake: (object: ObjectRef) => void;
   readonly log: Logger;
-  /** How many of one kind's effect run at a time, so that long ones do not hold up others; 8 unless given. */
+  /**
+   * How many of one kind's effect run at a time in one namespace, so that long ones do not hold up others; 8 unless
+   * given. There is room for a quarter more of other namespaces.
+   */
   readonly concurrency?: number;
   readonly clock?: Clock;
   /** Milliseconds since the epoch. */
@@ -56,7 +59,7 @@ export class EffectRunner {
   readonly #now: () => number;
   /** By owner, then by effect and input digest; the latest attempt. */
   readonly #attempts = new Map<string, Map<string, Attempt>>();
-  readonly #lanes = new Map<string, Semaphore>();
+  readonly #lanes = new Map<string, Lane>();
   readonly #running = new Set<Promise<void>>();
   #stopping = false;
 
@@ -186,7 +189,7 @@ export class EffectRunner {
     });
     await this.#pauseAfterFailure(attempt, before);
     const lane = this.#lane(`${kind}.${request.name}`);
-    await lane.acquire();
+    await lane.acquire(namespace);
     try {
       if (signal.aborted) return;
       const handler = this.#options.handlers(kind)?.[request.name];
@@ -229,7 +232,7 @@ export class EffectRunner {
       await this.#finish(attempt, { error });
       this.#settle(attempt, { ...attempt.outcome, state: "Failed", finishedAt: this.#now(), error });
     } finally {
-      lane.release();
+      lane.release(namespace);
     }
   }
 
@@ -315,10 +318,11 @@ export class EffectRunner {
     });
   }
 
-  #lane(name: string): Semaphore {
+  #lane(name: string): Lane {
     let lane = this.#lanes.get(name);
     if (!lane) {
-      lane = new Semaphore(this.#options.concurrency ?? 8);
+      const { concurrency = 8 } = this.#options;
+      lane = new Lane(concurrency, concurrency + Math.ceil(concurrency / 4));
       this.#lanes.set(name, lane);
     }
     return lane;
