@@ -1,5 +1,14 @@
 import { z } from "zod";
-import { durationBetween, localRef, mapKeys, objectName, statusBase, suspend, withRules } from "./common.ts";
+import {
+  durationBetween,
+  localRef,
+  mapKeys,
+  objectName,
+  secretKeyRef,
+  statusBase,
+  suspend,
+  withRules,
+} from "./common.ts";
 import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
 
 /** From best to worst: a Monitor is in the worst state of its signals. */
@@ -45,11 +54,81 @@ export const probeSignal = z.strictObject({
 });
 export type ProbeSignal = z.infer<typeof probeSignal>;
 
+export const PROMETHEUS_METRICS = [
+  "latencyP50",
+  "latencyP95",
+  "latencyP99",
+  "timeToFirstTokenP50",
+  "timeToFirstTokenP95",
+  "tokensPerSecond",
+  "errorRate",
+  "queue",
+] as const;
+export type PrometheusMetric = (typeof PROMETHEUS_METRICS)[number];
+
+export const PROMETHEUS_RUNTIMES = ["VLLM", "SGLang", "TGI", "LlamaCpp", "Transformers"] as const;
+export type PrometheusRuntime = (typeof PROMETHEUS_RUNTIMES)[number];
+
+export const prometheusSignal = withRules(
+  z.strictObject({
+    metric: z
+      .enum(PROMETHEUS_METRICS)
+      .optional()
+      .describe(
+        "A figure of the target's server: milliseconds for times, a share from 0 to 1 for errorRate, tokensPerSecond of all replicas, requests that wait for queue.",
+      ),
+    query: z
+      .string()
+      .min(1)
+      .max(4096)
+      .optional()
+      .describe("PromQL that gives one number, instead of metric."),
+    window: durationBetween("10s", "24h")
+      .default("5m")
+      .describe("How far back metric looks; at least twice the scrape interval."),
+  }),
+  {
+    rule: "has(self.metric) != has(self.query)",
+    message: "write either metric or query",
+    check: (self) => (self.metric === undefined) !== (self.query === undefined),
+  },
+);
+export type PrometheusSignal = z.infer<typeof prometheusSignal>;
+
+export const prometheusSettings = z.strictObject({
+  url: z
+    .string()
+    .min(8)
+    .max(2048)
+    .regex(/^https?:\/\/[^\p{Z}\p{Cc}@?#]+$/u)
+    .describe("Base of Prometheus' HTTP API, such as http://prometheus.monitoring.svc:9090."),
+  secretRef: secretKeyRef
+    .optional()
+    .describe(
+      "A bearer token. The Secret's annotation slipway.dev/allowed-hosts must name Prometheus' host and port.",
+    ),
+  runtime: z
+    .enum(PROMETHEUS_RUNTIMES)
+    .optional()
+    .describe("The target's server, which metric needs; known already where Slipway runs it."),
+  matchLabels: z
+    .record(z.string().max(128), z.string().max(512))
+    .optional()
+    .meta({ maxProperties: 16 })
+    .describe(
+      "Labels of the target's series, for metric. Unless given, namespace and pod where Slipway runs it, else none.",
+    ),
+});
+export type PrometheusSettings = z.infer<typeof prometheusSettings>;
+
 export const signal = withRules(
   z.strictObject({
     name: objectName,
-    type: z.enum(["Probe"]).describe("Probe: real requests to the target's endpoint."),
+    type: z
+      .enum(["Probe", "Prometheus"])
+      .describe("Probe: real requests to the target's endpoint. Prometheus: what a server has measured."),
     probe: probeSignal.optional(),
+    prometheus: prometheusSignal.optional(),
     thresholds,
     for: durationBetween("0s", "24h")
       .default("0s")
@@ -62,9 +141,11 @@ export const signal = withRules(
       .describe("The state while there is nothing to measure: OK, NO_DATA or ALERT."),
   }),
   {
-    rule: "self.type != 'Probe' || has(self.probe)",
-    message: "a signal needs the section that its type names",
-    check: (self) => self.type !== "Probe" || self.probe !== undefined,
+    rule: "(self.type == 'Probe') == has(self.probe) && (self.type == 'Prometheus') == has(self.prometheus)",
+    message: "a signal needs the section that its type names, and no other",
+    check: (self) =>
+      (self.type === "Probe") === (self.probe !== undefined) &&
+      (self.type === "Prometheus") === (self.prometheus !== undefined),
   },
 );
 export type MonitorSignal = z.infer<typeof signal>;
@@ -82,18 +163,26 @@ export const probeSettings = z.strictObject({
 });
 export type ProbeSettings = z.infer<typeof probeSettings>;
 
-export const monitorSpec = z.strictObject({
-  description: z.string().max(1024).optional(),
-  targetRef: localRef.describe("The ModelDeployment that is watched."),
-  interval: durationBetween("1s", "24h")
-    .default("1m")
-    .describe(
-      "How often the signals are measured. Every probe is a request that the model's owner charges for.",
-    ),
-  probe: probeSettings.optional().describe("The requests of all signals of type Probe."),
-  signals: z.array(signal).min(1).max(32).meta(mapKeys("name")),
-  suspend,
-});
+export const monitorSpec = withRules(
+  z.strictObject({
+    description: z.string().max(1024).optional(),
+    targetRef: localRef.describe("The ModelDeployment that is watched."),
+    interval: durationBetween("1s", "24h")
+      .default("1m")
+      .describe(
+        "How often the signals are measured. Every probe is a request that the model's owner charges for.",
+      ),
+    probe: probeSettings.optional().describe("The requests of all signals of type Probe."),
+    prometheus: prometheusSettings.optional().describe("Where signals of type Prometheus are asked."),
+    signals: z.array(signal).min(1).max(32).meta(mapKeys("name")),
+    suspend,
+  }),
+  {
+    rule: "has(self.prometheus) || !self.signals.exists(s, s.type == 'Prometheus')",
+    message: "a signal of type Prometheus needs spec.prometheus.url",
+    check: (self) => self.prometheus !== undefined || !self.signals.some(({ type }) => type === "Prometheus"),
+  },
+);
 export type MonitorSpec = z.infer<typeof monitorSpec>;
 
 const time = z.string().max(64).meta({ format: "date-time" });

@@ -212,6 +212,12 @@ const monitor: Behaviour<MonitorSpec> = {
   version: 1,
   fields: (spec) => ({
     probe: nonEmpty(spec.probe),
+    prometheus: nonEmpty(
+      spec.prometheus && {
+        runtime: spec.prometheus.runtime,
+        matchLabels: nonEmpty(spec.prometheus.matchLabels),
+      },
+    ),
     signals: spec.signals.map((signal) =>
       withoutDefaults({ ...signal } as Record<string, unknown>, { for: "0s", noData: "NoData" }),
     ),

@@ -45,7 +45,7 @@ const sample = (latencyMs: number | undefined, at = NOW) => ({
 });
 const probed = (...samples: object[]) => succeeded({ samples });
 const look = (probe: ObservedMonitor["probe"], of = monitor(), now = NOW) =>
-  decide({ monitor: of, target, serviceAccountName: "team", probe }, now);
+  decide({ monitor: of, target, serviceAccountName: "team", probe, query: undefined }, now);
 
 describe("conditions", () => {
   test.each([
@@ -57,7 +57,14 @@ describe("conditions", () => {
     ],
   ])("%s nothing is measured", (_, changes, expected) => {
     const decision = decide(
-      { monitor: monitor(), serviceAccountName: "t", probe: undefined, target, ...(changes as object) },
+      {
+        monitor: monitor(),
+        serviceAccountName: "t",
+        probe: undefined,
+        query: undefined,
+        target,
+        ...(changes as object),
+      },
       NOW,
     );
     expect(conditionsOf(decision)).toEqual(expected);
@@ -153,7 +160,10 @@ test("a signal that is gone from the spec is gone from the status", () => {
 
 test("what is known stays while the target is away", () => {
   const before = written(monitor(), look(probed(sample(500))));
-  const away = decide({ monitor: before, target: undefined, serviceAccountName: "t", probe: undefined }, NOW);
+  const away = decide(
+    { monitor: before, target: undefined, serviceAccountName: "t", probe: undefined, query: undefined },
+    NOW,
+  );
   expect(away.status).toMatchObject({ state: "ALERT", signals: before.status?.signals });
 });
 

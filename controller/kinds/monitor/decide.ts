@@ -15,14 +15,16 @@ import { requestedAt } from "../../runtime/status.ts";
 import { revisionFields } from "../types.ts";
 import { alertingCondition, telemetryCondition } from "./conditions.ts";
 import { probeConfig, probeReading, probeRequest } from "./signals/probe.ts";
+import { queryInput, queryReading, queryRequest } from "./signals/prometheus.ts";
 import { judge, type Reading, timestamp, transitionsOf, worstOf } from "./state.ts";
-import { endpointOfTarget } from "./target.ts";
+import { endpointOfTarget, type TargetEndpoint } from "./target.ts";
 
 export interface ObservedMonitor {
   readonly monitor: Monitor;
   readonly target: ModelDeployment | undefined;
   readonly serviceAccountName: string;
   readonly probe: EffectOutcome | undefined;
+  readonly query: EffectOutcome | undefined;
 }
 
 /** Limit of the schema. */
@@ -33,7 +35,7 @@ export function decide(observed: ObservedMonitor, now: Date): Decision<MonitorSt
   const { monitor, target } = observed;
   const identity = revisionFields(revisionOf(monitor, () => undefined));
   const endpoint = endpointOfTarget(target);
-  if (!endpoint) {
+  if (!target || !endpoint) {
     const { name } = monitor.spec.targetRef;
     const [reason, message] = target
       ? (["TargetNotReady", `ModelDeployment ${name} has no endpoint yet`] as const)
@@ -44,7 +46,7 @@ export function decide(observed: ObservedMonitor, now: Date): Decision<MonitorSt
       status: { ...kept(monitor), ...identity, conditions: reconciling(reason, message) },
     };
   }
-  const measuring = measure(observed, endpoint, now);
+  const measuring = measure(observed, target, endpoint, now);
   const { signals, history, transitions } = advance(monitor, measuring.readings, now);
   const overall = worstOf(signals.map(({ state }) => state));
   const before = monitor.status ?? {};
@@ -84,33 +86,34 @@ interface Measuring {
 
 /** What is measured now, what is known of it, and when to measure again. */
 function measure(
-  { monitor, serviceAccountName, probe }: ObservedMonitor,
-  endpoint: NonNullable<ReturnType<typeof endpointOfTarget>>,
+  { monitor, serviceAccountName, probe, query }: ObservedMonitor,
+  target: ModelDeployment,
+  endpoint: TargetEndpoint,
   now: Date,
 ): Measuring {
   const asked = requestedAt(monitor as unknown as KubeObject);
   const askNow = asked !== undefined && asked !== monitor.status?.lastHandledRequestedAt;
+  const everyMs = durationMs(monitor.spec.interval);
   const effects: EffectRequest[] = [];
-  let requeueAfterMs = durationMs(monitor.spec.interval);
+  const waits = [everyMs];
+  const turn = (outcome: EffectOutcome | undefined): number => {
+    const { attempt, waitMs } = nextAttempt(outcome, everyMs, askNow, now);
+    waits.push(waitMs);
+    return attempt;
+  };
   const config = probeConfig(monitor, endpoint, serviceAccountName);
-  if (config) {
-    const turn = nextAttempt(probe, durationMs(monitor.spec.interval), askNow, now);
-    effects.push(probeRequest(monitor, config, turn.attempt, probe, now));
-    requeueAfterMs = Math.min(requeueAfterMs, turn.waitMs);
-  }
-  const readings = new Map(
-    monitor.spec.signals.map((signal) => [signal.name, readingOf(signal, monitor, probe, now)]),
-  );
-  return { effects, readings, requeueAfterMs };
-}
-
-function readingOf(
-  signal: MonitorSignal,
-  monitor: Monitor,
-  probe: EffectOutcome | undefined,
-  now: Date,
-): Reading {
-  return signal.probe ? probeReading(monitor, signal.probe, probe, now) : { kind: "unknown" };
+  if (config) effects.push(probeRequest(monitor, config, turn(probe), probe, now));
+  const queries = queryInput(monitor, target, serviceAccountName);
+  if (queries) effects.push(queryRequest(queries, turn(query)));
+  const reading = (signal: MonitorSignal): Reading => {
+    if (signal.probe) return probeReading(monitor, signal.probe, probe, now);
+    return queryReading(monitor, signal, target, query);
+  };
+  return {
+    effects,
+    readings: new Map(monitor.spec.signals.map((signal) => [signal.name, reading(signal)])),
+    requeueAfterMs: Math.min(...waits),
+  };
 }
 
 /** Which attempt of a measurement is wanted now, and how long until the next. */

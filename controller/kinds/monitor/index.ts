@@ -7,7 +7,9 @@ import { tenantOf } from "../tenant.ts";
 import { MODEL_DEPLOYMENT, MONITOR } from "../types.ts";
 import { decide, type ObservedMonitor } from "./decide.ts";
 import { probe } from "./effects/probe.ts";
+import { query } from "./effects/query.ts";
 import { probeConfig, probeDigest } from "./signals/probe.ts";
+import { queryDigest, queryInput } from "./signals/prometheus.ts";
 import { endpointOfTarget } from "./target.ts";
 
 function observe(object: KubeObject, view: View): ObservedMonitor {
@@ -22,11 +24,13 @@ function observe(object: KubeObject, view: View): ObservedMonitor {
   const serviceAccountName = tenantOf(object, view);
   const endpoint = endpointOfTarget(target);
   const config = endpoint && probeConfig(monitor, endpoint, serviceAccountName);
+  const queries = target && queryInput(monitor, target, serviceAccountName);
   return {
     monitor,
     target,
     serviceAccountName,
     probe: config && view.effect(ref, "probe", probeDigest(config)),
+    query: queries && view.effect(ref, "query", queryDigest(queries)),
   };
 }
 
@@ -43,6 +47,6 @@ export function monitor({ secrets }: MonitorDependencies): Kind<ObservedMonitor,
     dependencies: (object) => [
       { type: MODEL_DEPLOYMENT, name: (object as unknown as Monitor).spec.targetRef.name },
     ],
-    effects: { probe: probe(secrets) },
+    effects: { probe: probe(secrets), query: query(secrets) },
   };
 }

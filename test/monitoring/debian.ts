@@ -1,0 +1,33 @@
+import { execFile } from "node:child_process";
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { cached } from "../../controller/dev/cache.ts";
+
+const run = promisify(execFile);
+
+/** Debian's packages of the monitoring systems, by the program that is wanted of each. */
+const PACKAGES = { prometheus: "prometheus", "prometheus-alertmanager": "prometheus-alertmanager" } as const;
+
+/**
+ * The path of a program: the installed one, else that of Debian's package, unpacked into the cache. Nothing is
+ * installed, so that no service starts.
+ */
+export async function debianProgram(name: keyof typeof PACKAGES): Promise<string> {
+  const installed = join("/usr/bin", name);
+  if (await exists(installed)) return installed;
+  const artifact = { name: `debian-${name}`, version: "bookworm", inputs: "1".repeat(12) };
+  const folder = await cached(artifact, { report: () => {} }, async (draft) => {
+    const download = () => run("apt-get", ["download", "-qq", PACKAGES[name]], { cwd: draft });
+    // A fresh machine has no lists yet.
+    await download().catch(() => run("apt-get", ["update", "-qq"]).then(download));
+    await run("sh", ["-c", "dpkg-deb -x *.deb root && rm *.deb"], { cwd: draft });
+  });
+  return join(folder, "root", "usr", "bin", name);
+}
+
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );

@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { openSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { waitFor } from "../scenario/wait.ts";
+import { debianProgram } from "./debian.ts";
+
+/** A real monitoring system of Debian's package, on loopback. */
+export interface MonitoringServer extends AsyncDisposable {
+  readonly url: string;
+  /** `host:port`, as it stands in a Secret's allowed hosts. */
+  readonly host: string;
+}
+
+/** Prometheus that scrapes these addresses each second. */
+export function startPrometheus(
+  targets: readonly { readonly job: string; readonly host: string; readonly labels?: object }[],
+): Promise<MonitoringServer> {
+  const config = {
+    global: { scrape_interval: "1s", scrape_timeout: "1s" },
+    scrape_configs: targets.map(({ job, host, labels = {} }) => ({
+      job_name: job,
+      static_configs: [{ targets: [host], labels }],
+    })),
+  };
+  return start("prometheus", JSON.stringify(config), (folder, port) => [
+    `--config.file=${join(folder, "config.yml")}`,
+    `--storage.tsdb.path=${join(folder, "data")}`,
+    `--web.listen-address=127.0.0.1:${port}`,
+  ]);
+}
+
+/** Alertmanager that keeps what it is sent. */
+export function startAlertmanager(): Promise<MonitoringServer> {
+  const config = { route: { receiver: "none", group_wait: "1s" }, receivers: [{ name: "none" }] };
+  return start("prometheus-alertmanager", JSON.stringify(config), (folder, port) => [
+    `--config.file=${join(folder, "config.yml")}`,
+    `--storage.path=${join(folder, "data")}`,
+    `--web.listen-address=127.0.0.1:${port}`,
+    "--cluster.listen-address=",
+  ]);
+}
+
+async function start(
+  name: "prometheus" | "prometheus-alertmanager",
+  config: string,
+  args: (folder: string, port: number) => string[],
+): Promise<MonitoringServer> {
+  const program = await debianProgram(name);
+  const folder = await mkdtemp(join(tmpdir(), `slipway-${name}-`));
+  const port = await freePort();
+  // JSON is YAML.
+  await writeFile(join(folder, "config.yml"), config);
+  const log = openSync(join(folder, "log"), "w");
+  const child = spawn(program, args(folder, port), { stdio: ["ignore", log, log] });
+  const url = `http://127.0.0.1:${port}`;
+  const close = async () => {
+    await stop(child);
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await waitFor(
+      `${name} to be ready`,
+      async () => (await fetch(`${url}/-/ready`)).status,
+      (status) => status === 200,
+      { context: () => readFile(join(folder, "log"), "utf8"), timeoutMs: 60_000 },
+    );
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { url, host: `127.0.0.1:${port}`, [Symbol.asyncDispose]: close };
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill("SIGKILL");
+  await once(child, "exit");
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}
