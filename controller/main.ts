@@ -80,7 +80,7 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
       modelDeployment(secrets),
       evalSuite(state.blobs),
       evalRun({ state, secrets }),
-      monitor({ secrets }),
+      monitor({ secrets, client }),
     ] as unknown as Kind[];
     const manager = new Manager({
       client,

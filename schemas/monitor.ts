@@ -163,6 +163,68 @@ export const probeSettings = z.strictObject({
 });
 export type ProbeSettings = z.infer<typeof probeSettings>;
 
+const address = z
+  .string()
+  .min(8)
+  .max(2048)
+  .regex(/^https?:\/\/[^\p{Z}\p{Cc}@#]+$/u);
+const labels = z.record(z.string().max(128), z.string().max(512)).meta({ maxProperties: 16 });
+
+const SECTIONS = {
+  Alertmanager: "alertmanager",
+  Webhook: "webhook",
+  PrometheusRule: "prometheusRule",
+} as const;
+
+export const action = withRules(
+  z.strictObject({
+    name: objectName,
+    type: z
+      .enum(["Alertmanager", "Webhook", "PrometheusRule"])
+      .describe(
+        "Alertmanager: an alert for each signal in WARNING or ALERT. Webhook: a signed request for each transition. PrometheusRule: the same limits as alerts of Prometheus itself.",
+      ),
+    alertmanager: z
+      .strictObject({
+        url: address.describe("Base of Alertmanager's API, such as http://alertmanager.monitoring.svc:9093."),
+        secretRef: secretKeyRef
+          .optional()
+          .describe(
+            "A bearer token. The Secret's annotation slipway.dev/allowed-hosts must name Alertmanager's host and port.",
+          ),
+        labels: labels.optional().describe("Further labels of the alerts, for routing."),
+        resend: durationBetween("1s", "1h")
+          .default("1m")
+          .describe("How often a firing alert is sent again; it expires after four times that."),
+      })
+      .optional(),
+    webhook: z
+      .strictObject({
+        url: address,
+        secretRef: secretKeyRef.describe(
+          "The key that signs the body: X-Slipway-Signature-256 is sha256= and HMAC-SHA256 in hex. The Secret's annotation slipway.dev/allowed-hosts must name the url's host.",
+        ),
+      })
+      .optional(),
+    prometheusRule: z
+      .strictObject({
+        labels: labels.optional().describe("Labels that a Prometheus' ruleSelector asks for."),
+      })
+      .optional(),
+  }),
+  {
+    rule: Object.entries(SECTIONS)
+      .map(([type, section]) => `(self.type == '${type}') == has(self.${section})`)
+      .join(" && "),
+    message: "an action needs the section that its type names, and no other",
+    check: (self) =>
+      Object.entries(SECTIONS).every(
+        ([type, section]) => (self.type === type) === (self[section] !== undefined),
+      ),
+  },
+);
+export type MonitorAction = z.infer<typeof action>;
+
 export const monitorSpec = withRules(
   z.strictObject({
     description: z.string().max(1024).optional(),
@@ -175,12 +237,30 @@ export const monitorSpec = withRules(
     probe: probeSettings.optional().describe("The requests of all signals of type Probe."),
     prometheus: prometheusSettings.optional().describe("Where signals of type Prometheus are asked."),
     signals: z.array(signal).min(1).max(32).meta(mapKeys("name")),
+    actions: z
+      .array(action)
+      .max(16)
+      .optional()
+      .meta(mapKeys("name"))
+      .describe("Whom to tell, besides the Events of this object."),
     suspend,
   }),
   {
     rule: "has(self.prometheus) || !self.signals.exists(s, s.type == 'Prometheus')",
     message: "a signal of type Prometheus needs spec.prometheus.url",
     check: (self) => self.prometheus !== undefined || !self.signals.some(({ type }) => type === "Prometheus"),
+  },
+  {
+    rule: "!has(self.actions) || !self.actions.exists(a, a.type == 'PrometheusRule') || self.signals.exists(s, s.type == 'Prometheus')",
+    message: "an action of type PrometheusRule needs a signal of type Prometheus",
+    check: (self) =>
+      !self.actions?.some(({ type }) => type === "PrometheusRule") ||
+      self.signals.some(({ type }) => type === "Prometheus"),
+  },
+  {
+    rule: "!has(self.actions) || self.actions.filter(a, a.type == 'PrometheusRule').size() <= 1",
+    message: "write one action of type PrometheusRule: it is one object",
+    check: (self) => (self.actions ?? []).filter(({ type }) => type === "PrometheusRule").length <= 1,
   },
 );
 export type MonitorSpec = z.infer<typeof monitorSpec>;
@@ -217,6 +297,14 @@ export const transition = z.strictObject({
 });
 export type Transition = z.infer<typeof transition>;
 
+export const actionStatus = z.strictObject({
+  name: objectName,
+  delivered: z.int().min(0).optional().describe("The last transition that was told, or given up."),
+  reason: z.string().max(128).optional().describe("Why the last call failed; absent when it did not."),
+  message: z.string().max(512).optional(),
+});
+export type ActionStatus = z.infer<typeof actionStatus>;
+
 export const monitorStatus = z.strictObject({
   ...statusBase,
   state: state.optional().describe("The worst state of the signals."),
@@ -229,6 +317,8 @@ export const monitorStatus = z.strictObject({
     .optional()
     .meta({ "x-kubernetes-list-type": "atomic" })
     .describe("The last transitions, newest first."),
+  actions: z.array(actionStatus).max(16).optional().meta(mapKeys("name")),
+  rule: z.string().max(253).optional().describe("Name of the PrometheusRule, once it is applied."),
 });
 export type MonitorStatus = z.infer<typeof monitorStatus>;
 export type Monitor = CustomResource<MonitorSpec, MonitorStatus>;

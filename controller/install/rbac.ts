@@ -46,6 +46,9 @@ export const CONTROLLER_RULES: readonly Rule[] = [
   { apiGroups: [""], resources: ["pods"], verbs: READ },
   // Tokens of pods: made, and never read (docs/adr/007-tokens-are-created-not-read.md).
   { apiGroups: [""], resources: ["secrets"], verbs: ["create"] },
+  // Whether some Prometheus takes up the rule of a Monitor. The rule itself is the tenant's to write.
+  { apiGroups: ["monitoring.coreos.com"], resources: ["prometheuses"], verbs: ["list"] },
+  { apiGroups: [""], resources: ["namespaces"], verbs: ["get"] },
   { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create", "patch"] },
 ];
 
@@ -53,6 +56,11 @@ export const CONTROLLER_RULES: readonly Rule[] = [
 export const TENANT_RULES: readonly Rule[] = [
   { apiGroups: [GROUP], resources: owned, verbs: ["get", "create", "patch", "update", "delete"] },
   { apiGroups: [""], resources: ["secrets"], verbs: ["get"] },
+  {
+    apiGroups: ["monitoring.coreos.com"],
+    resources: ["prometheusrules"],
+    verbs: ["create", "patch", "delete"],
+  },
 ];
 
 function role(

@@ -1,5 +1,5 @@
 import type { Condition } from "../../../schemas/common.ts";
-import type { SignalStatus } from "../../../schemas/monitor.ts";
+import type { ActionStatus, SignalStatus } from "../../../schemas/monitor.ts";
 import { condition } from "../../runtime/conditions.ts";
 import type { Reading } from "./state.ts";
 
@@ -32,6 +32,16 @@ export function telemetryCondition(
     "NoReadings",
     silent.map(({ name, message = "nothing" }) => `${name}: ${message}`).join("; "),
   );
+}
+
+/** Whether everybody was told; absent where there is nobody to tell. */
+export function actionsCondition(actions: readonly ActionStatus[]): Condition[] {
+  if (actions.length === 0) return [];
+  const failed = actions.filter(({ reason }) => reason !== undefined);
+  const [first] = failed;
+  if (!first) return [condition("ActionsDelivered", "True", "Delivered", "every action does what it should")];
+  const message = failed.map(({ name, message = "" }) => `${name}: ${message}`).join("; ");
+  return [condition("ActionsDelivered", "False", first.reason ?? "ActionFailed", message)];
 }
 
 const namesOf = (signals: readonly SignalStatus[]) =>

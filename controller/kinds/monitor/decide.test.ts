@@ -13,8 +13,9 @@ import {
   written,
 } from "../../../test/kind-objects.ts";
 import { sameStatus, statusOf } from "../../runtime/status.ts";
+import { nextAttempt } from "./attempts.ts";
 import { camelCase } from "./conditions.ts";
-import { decide, nextAttempt, type ObservedMonitor } from "./decide.ts";
+import { decide, type ObservedMonitor } from "./decide.ts";
 
 const target = object<ModelDeployment>("ModelDeployment", {
   spec: {
@@ -45,7 +46,10 @@ const sample = (latencyMs: number | undefined, at = NOW) => ({
 });
 const probed = (...samples: object[]) => succeeded({ samples });
 const look = (probe: ObservedMonitor["probe"], of = monitor(), now = NOW) =>
-  decide({ monitor: of, target, serviceAccountName: "team", probe, query: undefined }, now);
+  decide(
+    { monitor: of, target, serviceAccountName: "team", probe, query: undefined, actions: new Map() },
+    now,
+  );
 
 describe("conditions", () => {
   test.each([
@@ -62,6 +66,7 @@ describe("conditions", () => {
         serviceAccountName: "t",
         probe: undefined,
         query: undefined,
+        actions: new Map(),
         target,
         ...(changes as object),
       },
@@ -161,7 +166,14 @@ test("a signal that is gone from the spec is gone from the status", () => {
 test("what is known stays while the target is away", () => {
   const before = written(monitor(), look(probed(sample(500))));
   const away = decide(
-    { monitor: before, target: undefined, serviceAccountName: "t", probe: undefined, query: undefined },
+    {
+      monitor: before,
+      target: undefined,
+      serviceAccountName: "t",
+      probe: undefined,
+      query: undefined,
+      actions: new Map(),
+    },
     NOW,
   );
   expect(away.status).toMatchObject({ state: "ALERT", signals: before.status?.signals });

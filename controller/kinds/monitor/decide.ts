@@ -7,13 +7,17 @@ import type {
   SignalStatus,
   Transition,
 } from "../../../schemas/monitor.ts";
+import type { Json } from "../../graph/canonical.ts";
 import { revisionOf } from "../../graph/graph.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import { ready, reconciling } from "../../runtime/conditions.ts";
 import type { Decision, EffectOutcome, EffectRequest, EventNote } from "../../runtime/kind.ts";
 import { requestedAt } from "../../runtime/status.ts";
 import { revisionFields } from "../types.ts";
-import { alertingCondition, telemetryCondition } from "./conditions.ts";
+import { decideActions, planDigest } from "./actions/plan.ts";
+import { ruleRemoval, ruleStatus } from "./actions/prometheus-rule.ts";
+import { nextAttempt } from "./attempts.ts";
+import { actionsCondition, alertingCondition, telemetryCondition } from "./conditions.ts";
 import { probeConfig, probeReading, probeRequest } from "./signals/probe.ts";
 import { queryInput, queryReading, queryRequest } from "./signals/prometheus.ts";
 import { judge, type Reading, timestamp, transitionsOf, worstOf } from "./state.ts";
@@ -25,7 +29,12 @@ export interface ObservedMonitor {
   readonly serviceAccountName: string;
   readonly probe: EffectOutcome | undefined;
   readonly query: EffectOutcome | undefined;
+  /** Of the call that each action wants made now, by the action's name. */
+  readonly actions: ReadonlyMap<string, EffectOutcome | undefined>;
 }
+
+/** Where `actions` has the outcome of taking the rule away; no action has such a name. */
+export const RULE_REMOVAL = "/rule";
 
 /** Limit of the schema. */
 const MAX_HISTORY = 20;
@@ -48,12 +57,15 @@ export function decide(observed: ObservedMonitor, now: Date): Decision<MonitorSt
   }
   const measuring = measure(observed, target, endpoint, now);
   const { signals, history, transitions } = advance(monitor, measuring.readings, now);
+  const context = { serviceAccountName: observed.serviceAccountName, target };
+  const actions = decideActions(monitor, observed.actions, context, now);
+  const rule = ruleOf(observed);
   const overall = worstOf(signals.map(({ state }) => state));
   const before = monitor.status ?? {};
   const open = monitor.spec.signals.length - signals.length;
   return {
     children: [],
-    effects: measuring.effects,
+    effects: [...measuring.effects, ...actions.effects, ...rule.effects],
     status: {
       ...identity,
       ...(overall === undefined
@@ -65,17 +77,45 @@ export function decide(observed: ObservedMonitor, now: Date): Decision<MonitorSt
           }),
       signals,
       history,
+      ...(actions.statuses.length > 0 ? { actions: [...actions.statuses] } : {}),
+      ...(rule.name === undefined ? {} : { rule: rule.name }),
       conditions: [
         ...(open > 0
           ? reconciling("Measuring", `${open} of ${monitor.spec.signals.length} signals have no reading yet`)
           : ready("Watching", `${monitor.spec.targetRef.name}, every ${monitor.spec.interval}`)),
         alertingCondition(signals),
         telemetryCondition(signals, measuring.readings),
+        ...actionsCondition(actions.statuses),
+        ...(rule.condition ? [rule.condition] : []),
       ],
     },
-    requeueAfterMs: measuring.requeueAfterMs,
-    events: transitions.map(eventOf),
+    // Actions tell of what is written: of these transitions right after this.
+    requeueAfterMs: transitions.length > 0 ? 50 : Math.min(measuring.requeueAfterMs, actions.waitMs),
+    events: [...transitions.map(eventOf), ...actions.events],
   };
+}
+
+/** What is known of the PrometheusRule, and its removal when it is not wanted any more. */
+function ruleOf({ monitor, actions, serviceAccountName }: ObservedMonitor) {
+  const wanted = monitor.spec.actions?.find(({ type }) => type === "PrometheusRule");
+  if (wanted) {
+    const { rule, condition } = ruleStatus(monitor, actions.get(wanted.name));
+    return { effects: [], name: rule, condition };
+  }
+  const removal = ruleRemoval(monitor, serviceAccountName);
+  const outcome = actions.get(RULE_REMOVAL);
+  if (!removal || outcome?.state === "Succeeded")
+    return { effects: [], name: undefined, condition: undefined };
+  const attempt = (outcome?.attempt ?? 1) + (outcome?.state === "Failed" ? 1 : 0);
+  const { effect: name, input, durable } = removal;
+  const request = {
+    name,
+    inputDigest: planDigest(removal),
+    input: input as unknown as Json,
+    attempt,
+    durable,
+  };
+  return { effects: [request], name: monitor.status?.rule, condition: undefined };
 }
 
 interface Measuring {
@@ -116,21 +156,6 @@ function measure(
   };
 }
 
-/** Which attempt of a measurement is wanted now, and how long until the next. */
-export function nextAttempt(
-  outcome: EffectOutcome | undefined,
-  everyMs: number,
-  askNow: boolean,
-  now: Date,
-): { attempt: number; waitMs: number } {
-  if (!outcome || outcome.state === "Running") return { attempt: outcome?.attempt ?? 1, waitMs: everyMs };
-  // Measured from the start, so that a slow endpoint does not stretch the interval.
-  const left = askNow ? 0 : Math.max(outcome.startedAt + everyMs, outcome.finishedAt ?? 0) - now.getTime();
-  return left <= 0
-    ? { attempt: outcome.attempt + 1, waitMs: everyMs }
-    : { attempt: outcome.attempt, waitMs: Math.max(50, left) };
-}
-
 /** The states after these readings, and the history with what changed. */
 function advance(monitor: Monitor, readings: ReadonlyMap<string, Reading>, now: Date) {
   const before = monitor.status?.signals ?? [];
@@ -146,8 +171,10 @@ function advance(monitor: Monitor, readings: ReadonlyMap<string, Reading>, now: 
 
 /** What stays true while the target is away. */
 function kept({ status = {} }: Monitor): MonitorStatus {
-  const { state, since, summary, signals, history } = status;
-  return JSON.parse(JSON.stringify({ state, since, summary, signals, history })) as MonitorStatus;
+  const { state, since, summary, signals, history, actions, rule } = status;
+  return JSON.parse(
+    JSON.stringify({ state, since, summary, signals, history, actions, rule }),
+  ) as MonitorStatus;
 }
 
 const REASONS = {

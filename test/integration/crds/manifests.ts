@@ -167,6 +167,31 @@ export const FULL: Readonly<Record<string, Spec>> = {
         probe: { measure: "availability" },
         thresholds: { operator: "Below", warning: 0.99, alert: 0.9 },
       },
+      {
+        name: "queue",
+        type: "Prometheus",
+        prometheus: { metric: "queue" },
+        thresholds: { warning: 4 },
+      },
+    ],
+    prometheus: {
+      url: "http://prometheus.monitoring.svc:9090",
+      secretRef: { name: "prometheus" },
+      runtime: "VLLM",
+      matchLabels: { job: "llm" },
+    },
+    actions: [
+      {
+        name: "pager",
+        type: "Alertmanager",
+        alertmanager: { url: "http://alertmanager.monitoring.svc:9093" },
+      },
+      {
+        name: "chat",
+        type: "Webhook",
+        webhook: { url: "https://hooks.example.com/a?b=c", secretRef: { name: "hook", key: "key" } },
+      },
+      { name: "rule", type: "PrometheusRule", prometheusRule: { labels: { release: "stack" } } },
     ],
   },
   EvalRun: {

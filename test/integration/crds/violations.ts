@@ -1,5 +1,6 @@
 import { variant } from "./manifests.ts";
 
+const series = { name: "a", type: "Prometheus", thresholds: { alert: 1 } };
 const probe = { name: "a", type: "Probe", probe: { measure: "latency" } };
 
 export interface Violation {
@@ -124,20 +125,59 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
   },
   "Monitor spec.signals[].for: write a duration from 0s to 24h": {
     field: "spec.signals[0].for",
-    spec: variant("Monitor", { signals: [{ ...probe, thresholds: { alert: 1 }, for: "48h" }] }),
+    spec: variant("Monitor", {
+      actions: undefined,
+      signals: [{ ...probe, thresholds: { alert: 1 }, for: "48h" }],
+    }),
   },
-  "Monitor spec.signals[]: a signal needs the section that its type names": {
+  "Monitor spec.signals[]: a signal needs the section that its type names, and no other": {
     field: "spec.signals[0]",
-    spec: variant("Monitor", { signals: [{ name: "a", type: "Probe", thresholds: { alert: 1 } }] }),
+    spec: variant("Monitor", {
+      actions: undefined,
+      signals: [{ name: "a", type: "Probe", thresholds: { alert: 1 } }],
+    }),
+  },
+  "Monitor spec.signals[].prometheus: write either metric or query": {
+    field: "spec.signals[0].prometheus",
+    spec: variant("Monitor", { signals: [{ ...series, prometheus: { metric: "queue", query: "up" } }] }),
+  },
+  "Monitor spec.signals[].prometheus.window: write a duration from 10s to 24h": {
+    field: "spec.signals[0].prometheus.window",
+    spec: variant("Monitor", { signals: [{ ...series, prometheus: { metric: "queue", window: "9s" } }] }),
+  },
+  "Monitor spec: a signal of type Prometheus needs spec.prometheus.url": {
+    field: "spec",
+    spec: variant("Monitor", { prometheus: undefined }),
+  },
+  "Monitor spec: an action of type PrometheusRule needs a signal of type Prometheus": {
+    field: "spec",
+    spec: variant("Monitor", { signals: [{ ...probe, thresholds: { alert: 1 } }] }),
+  },
+  "Monitor spec: write one action of type PrometheusRule: it is one object": {
+    field: "spec",
+    spec: variant("Monitor", {
+      actions: ["a", "b"].map((name) => ({ name, type: "PrometheusRule", prometheusRule: {} })),
+    }),
+  },
+  "Monitor spec.actions[]: an action needs the section that its type names, and no other": {
+    field: "spec.actions[0]",
+    spec: variant("Monitor", { actions: [{ name: "a", type: "Webhook", prometheusRule: {} }] }),
+  },
+  "Monitor spec.actions[].alertmanager.resend: write a duration from 1s to 1h": {
+    field: "spec.actions[0].alertmanager.resend",
+    spec: variant("Monitor", {
+      actions: [{ name: "a", type: "Alertmanager", alertmanager: { url: "http://am:9093", resend: "2h" } }],
+    }),
   },
   "Monitor spec.signals[].thresholds: thresholds needs warning or alert": {
     field: "spec.signals[0].thresholds",
-    spec: variant("Monitor", { signals: [{ ...probe, thresholds: {} }] }),
+    spec: variant("Monitor", { actions: undefined, signals: [{ ...probe, thresholds: {} }] }),
   },
   "Monitor spec.signals[].thresholds: alert must lie beyond warning: above it with operator Above, below it with Below":
     {
       field: "spec.signals[0].thresholds",
       spec: variant("Monitor", {
+        actions: undefined,
         signals: [{ ...probe, thresholds: { operator: "Below", warning: 0.5, alert: 0.9 } }],
       }),
     },
