@@ -73,11 +73,12 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
   try {
     const secrets = new SecretReader({ client });
     const tokens = new WorkTokens(await workKey(stateDir));
+    const workUrl = config.workUrl?.replace(/\/+$/, "");
     const kinds = [
       promptTemplate,
       dataset(state.blobs, secrets),
-      fineTuneJob({ client, secrets, tokens, url: config.workUrl?.replace(/\/+$/, ""), ...state }),
-      modelDeployment(secrets),
+      fineTuneJob({ client, secrets, tokens, url: workUrl, ...state }),
+      modelDeployment({ client, secrets, tokens, blobs: state.blobs, workUrl }),
       evalSuite(state.blobs),
       evalRun({ state, secrets }),
       monitor({ secrets, client }),

@@ -34,6 +34,12 @@ export interface KindDefinition<Spec extends z.ZodType = z.ZodType, Status exten
   readonly spec: Spec;
   readonly status: Status;
   readonly columns: readonly PrinterColumn[];
+  /** Makes `kubectl scale` and autoscalers work: JSON paths of apiextensions' CustomResourceSubresourceScale. */
+  readonly scale?: {
+    readonly specReplicasPath: string;
+    readonly statusReplicasPath: string;
+    readonly labelSelectorPath: string;
+  };
   /** Made by the controller; not accepted from git. */
   readonly internal?: boolean;
 }

@@ -1,14 +1,18 @@
 import { z } from "zod";
-import { decimal, durationBetween, secretKeyRef, statusBase, suspend, withRules } from "./common.ts";
+import {
+  durationBetween,
+  mapKeys,
+  revision,
+  secretKeyRef,
+  statusBase,
+  suspend,
+  withRules,
+} from "./common.ts";
 import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
+import { inCluster } from "./model-deployment-in-cluster.ts";
+import { pricing } from "./pricing.ts";
 
-export const pricing = z
-  .strictObject({
-    inputPerMillionTokens: decimal.describe("US dollars for a million prompt tokens."),
-    outputPerMillionTokens: decimal.describe("US dollars for a million completion tokens."),
-  })
-  .describe("Without it the cost of a call is unknown and shown as such.");
-export type Pricing = z.infer<typeof pricing>;
+export type { Pricing } from "./pricing.ts";
 
 export const externalEndpoint = z.strictObject({
   baseURL: z
@@ -36,8 +40,11 @@ export const externalEndpoint = z.strictObject({
 export const modelDeploymentSpec = withRules(
   z.strictObject({
     description: z.string().max(1024).optional(),
-    type: z.enum(["External"]).describe("External: a model that somebody else serves."),
+    type: z
+      .enum(["External", "InCluster"])
+      .describe("External: a model that somebody else serves. InCluster: pods of this cluster serve it."),
     external: externalEndpoint.optional(),
+    inCluster: inCluster.optional(),
     suspend,
   }),
   {
@@ -45,15 +52,65 @@ export const modelDeploymentSpec = withRules(
     message: "type: External needs the section external with baseURL and model",
     check: (self) => self.type !== "External" || self.external !== undefined,
   },
+  {
+    rule: "self.type != 'InCluster' || has(self.inCluster)",
+    message: "type: InCluster needs the section inCluster with runtime and model",
+    check: (self) => self.type !== "InCluster" || self.inCluster !== undefined,
+  },
 );
 export type ModelDeploymentSpec = z.infer<typeof modelDeploymentSpec>;
 
 export const modelDeploymentStatus = z.strictObject({
   ...statusBase,
   endpoint: z
-    .strictObject({ url: z.string().max(2048), model: z.string().max(256) })
+    .strictObject({
+      url: z.string().max(2048),
+      model: z.string().max(256),
+      address: z
+        .string()
+        .max(2048)
+        .optional()
+        .describe("InCluster: the Service of this very revision by its IP, for evaluations."),
+    })
     .optional()
     .describe("Where the model answers."),
+  replicas: z
+    .strictObject({
+      desired: z.int().min(0),
+      current: z.int().min(0).describe("Pods that there are of the serving revision."),
+      ready: z.int().min(0).describe("Pods of the serving revision that answer."),
+    })
+    .optional(),
+  selector: z
+    .string()
+    .max(512)
+    .optional()
+    .describe("Label selector of the pods that replicas counts, for autoscalers."),
+  resolved: z
+    .array(
+      z.strictObject({
+        name: z.string().max(63).describe("`model`, or an adapter's name."),
+        source: z.string().max(1024),
+        resolved: z
+          .string()
+          .max(1200)
+          .describe("The same with everything pinned: a commit, a digest of files."),
+      }),
+    )
+    .max(33)
+    .optional()
+    .meta(mapKeys("name"))
+    .describe("What the sources were when they were looked up."),
+  active: revision.optional().describe("The revision that gets the traffic."),
+  rollout: z
+    .strictObject({
+      revision: revision.describe("The revision that is to take over."),
+      phase: z.enum(["Starting", "Evaluating", "Blocked"]),
+      reason: z.string().max(128),
+      message: z.string().max(2048),
+    })
+    .optional()
+    .describe("A change on its way, or one that was stopped."),
 });
 export type ModelDeploymentStatus = z.infer<typeof modelDeploymentStatus>;
 export type ModelDeployment = CustomResource<ModelDeploymentSpec, ModelDeploymentStatus>;
@@ -66,7 +123,13 @@ export const modelDeploymentKind: KindDefinition = {
   description: "A model that answers requests.",
   spec: modelDeploymentSpec,
   status: modelDeploymentStatus,
+  scale: {
+    specReplicasPath: ".spec.inCluster.replicas",
+    statusReplicasPath: ".status.replicas.current",
+    labelSelectorPath: ".status.selector",
+  },
   columns: columns(
+    { name: "Replicas", type: "integer", jsonPath: ".status.replicas.ready" },
     { name: "Model", type: "string", jsonPath: ".status.endpoint.model" },
     { name: "URL", type: "string", jsonPath: ".status.endpoint.url", priority: 1 },
   ),

@@ -9,6 +9,7 @@ import { describeError, formatLocation, SlipwayError } from "../errors.ts";
 import type { BundledModel, SideBundle, SuiteBundle } from "../eval/bundle.ts";
 import { callModel } from "../eval/model/call.ts";
 import type { ModelAnswer, ModelRequest } from "../eval/model/types.ts";
+import { endpointFacts } from "../eval/model-facts.ts";
 import type { GateOutcome, RunResult } from "../eval/result.ts";
 import { runEvaluation } from "../eval/run.ts";
 import { folderSource } from "../gitops/folder.ts";
@@ -207,8 +208,7 @@ async function runSuite(
 }
 
 function ask(model: BundledModel, request: ModelRequest, signal: AbortSignal): Promise<ModelAnswer> {
-  const { external } = model.spec;
-  if (!external) throw new SlipwayError("InvalidSpec", `ModelDeployment ${model.name} has no endpoint`);
+  const external = endpointFacts(model);
   const endpoint = {
     baseURL: external.baseURL,
     model: external.model,

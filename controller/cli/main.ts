@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   lineage: async () => (await import("./lineage.ts")).lineageCommand(),
   tree: async () => (await import("./tree.ts")).treeCommand(),
   install: async () => (await import("./install.ts")).installCommand(),
+  fetch: async () => (await import("./fetch.ts")).fetchCommand(),
   controller: async () => (await import("./controller.ts")).controllerCommand(),
   dev: async () => (await import("./dev.ts")).devCommand(),
   demo: async () => (await import("./demo.ts")).demoCommand(),

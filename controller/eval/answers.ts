@@ -9,6 +9,7 @@ import { costOf, dollars, formatMoney, type Money } from "./cost.ts";
 import { JUDGE_VERSION, type Judgement, judgeMessages, parseJudgement } from "./graders/index.ts";
 import { withRetries } from "./model/retry.ts";
 import type { ModelAnswer, ModelRequest } from "./model/types.ts";
+import { factsOf, pricingOf } from "./model-facts.ts";
 import { runAtEndpoint, Semaphore } from "./schedule.ts";
 
 /** Sends one request, once; the caller knows secrets and allowed hosts. @throws ModelError */
@@ -75,15 +76,16 @@ export class Answers {
     this.#maxCost = this.#budget.maxCost === undefined ? undefined : dollars(this.#budget.maxCost);
     this.#all = new Semaphore(this.#budget.concurrency);
     for (const model of source.models) {
-      const { maxConcurrency = 1 } = model.spec.external ?? {};
+      const { maxConcurrency = 1 } = factsOf(model) ?? {};
       const key = this.#endpointOf(model);
       this.#limits.set(key, Math.min(maxConcurrency, this.#limits.get(key) ?? maxConcurrency));
     }
   }
 
   /** One tenant's places are not another's: keys, and with them the provider's limits, are the tenants' own. */
-  #endpointOf({ spec }: BundledModel): string {
-    return JSON.stringify([this.#source.tenant, spec.external?.baseURL, spec.external?.model]);
+  #endpointOf(bundled: BundledModel): string {
+    const { baseURL, model } = factsOf(bundled) ?? {};
+    return JSON.stringify([this.#source.tenant, baseURL, model]);
   }
 
   get stopped(): boolean {
@@ -163,7 +165,7 @@ export class Answers {
           async () => {
             this.#claim();
             const answer = await ask(model, request, signal);
-            this.#charge(costOf(answer.usage, model.spec.external?.pricing));
+            this.#charge(costOf(answer.usage, pricingOf(model.spec)));
             return read(answer);
           },
           {

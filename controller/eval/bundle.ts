@@ -7,6 +7,8 @@ export interface BundledModel {
   readonly name: string;
   readonly revision: string;
   readonly spec: ModelDeploymentSpec;
+  /** Where this very revision answers, for one that is served in the cluster. */
+  readonly endpoint?: { readonly baseURL: string; readonly model: string };
 }
 
 /** A target with everything it refers to. */

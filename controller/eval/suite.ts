@@ -2,6 +2,7 @@ import type { Assertion, EvalCase } from "../../schemas/eval-suite.ts";
 import { SlipwayError } from "../errors.ts";
 import type { BundledModel, SideBundle, SuiteBundle } from "./bundle.ts";
 import { grade, graderOf } from "./graders/index.ts";
+import { factsOf, notServedHere } from "./model-facts.ts";
 
 const BUILT_IN = new Set(["pass-rate", "score", "latency", "cost"]);
 
@@ -46,9 +47,12 @@ export async function checkSuite(
       "use pass-rate, score, latency, cost or the metric of an assertion",
     );
   }
-  for (const { name, spec } of modelsOf(suite, sides)) {
-    if (!spec.external) throw invalid(`deployment ${name} has no endpoint`);
-    if (suite.budget.maxCost !== undefined && !spec.external.pricing)
+  for (const model of modelsOf(suite, sides)) {
+    const { name } = model;
+    const facts = factsOf(model);
+    if (!facts) throw invalid(`deployment ${name} has no endpoint`);
+    if (facts.baseURL === undefined) throw notServedHere(name);
+    if (suite.budget.maxCost !== undefined && !facts.pricing)
       throw invalid(`budget.maxCost needs pricing on deployment ${name}`);
   }
   const { judge: hasJudge } = suite;

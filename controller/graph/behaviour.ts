@@ -69,9 +69,50 @@ const modelDeployment: Behaviour<ModelDeploymentSpec> = {
     type: spec.type,
     baseURL: spec.external?.baseURL.replace(/\/+$/, ""),
     model: spec.external?.model,
+    inCluster: spec.inCluster && inClusterFields(spec.inCluster),
   }),
-  edges: () => [],
+  edges: ({ inCluster }) => [
+    ...trained(inCluster?.model?.fineTuneJobRef, "spec.inCluster.model.fineTuneJobRef.name"),
+    ...(inCluster?.adapters ?? []).flatMap(({ fineTuneJobRef }, i) =>
+      trained(fineTuneJobRef, `spec.inCluster.adapters[${i}].fineTuneJobRef.name`),
+    ),
+    ...(inCluster?.rollout?.gates ?? []).map(
+      ({ suiteRef }, i): Edge => ({
+        type: "gate",
+        kind: "EvalSuite",
+        name: suiteRef.name,
+        field: `spec.inCluster.rollout.gates[${i}].suiteRef.name`,
+      }),
+    ),
+  ],
 };
+
+/** What decides the answers; not how many pods there are, where they run and how a change reaches them. */
+function inClusterFields({
+  runtime,
+  image,
+  modelName,
+  model,
+  adapters,
+  command,
+  args,
+  podTemplate,
+}: NonNullable<ModelDeploymentSpec["inCluster"]>): Json {
+  return {
+    runtime,
+    image,
+    modelName,
+    model: nonEmpty({ source: model?.source, file: model?.file }),
+    adapters: nonEmpty(adapters.map(({ name, source, file }) => ({ name, source, file }))),
+    command,
+    args: nonEmpty(args),
+    env: nonEmpty(podTemplate?.env?.map(({ name, value }) => ({ name, value })).sort(byName)),
+  } as Json;
+}
+
+function trained(ref: { readonly name: string } | undefined, field: string): Edge[] {
+  return ref ? [{ type: "content", kind: "FineTuneJob", name: ref.name, field }] : [];
+}
 
 const assertions = (list: EvalSuiteSpec["assert"] | undefined): Json | undefined =>
   list && list.length > 0

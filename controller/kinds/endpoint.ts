@@ -1,6 +1,6 @@
 import { durationMs } from "../../schemas/common.ts";
-import type { ModelDeployment } from "../../schemas/model-deployment.ts";
 import { SlipwayError } from "../errors.ts";
+import type { ModelFacts } from "../eval/model-facts.ts";
 import type { SecretReader } from "../kube/secrets.ts";
 
 export interface Tenant {
@@ -13,7 +13,10 @@ export interface Tenant {
  * uses a Secret through us that they could not read themselves.
  */
 export async function endpointOf(
-  external: NonNullable<ModelDeployment["spec"]["external"]>,
+  external: Pick<ModelFacts, "model" | "timeout"> & {
+    readonly baseURL: string;
+    readonly secretRef?: ModelFacts["secretRef"];
+  },
   tenant: Tenant,
   secrets: SecretReader,
 ): Promise<{

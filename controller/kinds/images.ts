@@ -4,6 +4,7 @@ const image = (name: string) => `ghcr.io/slipway-dev/${name}:${packageJson.versi
 
 /** What this release runs in pods (images/). */
 export const IMAGES = {
+  controller: image("slipway"),
   trainer: image("slipway-trainer"),
   /** The same with NVIDIA's libraries. */
   trainerCuda: image("slipway-trainer-cuda"),

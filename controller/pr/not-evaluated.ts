@@ -7,6 +7,7 @@ export type NotEvaluatedReason =
   | "Republished"
   | "Unresolved"
   | "HostNotAllowed"
+  | "InCluster"
   | "Suspended";
 
 export interface NotEvaluated {

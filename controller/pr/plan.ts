@@ -112,6 +112,18 @@ export function planEvaluation(
       continue;
     }
     const judge = spec.judge && modelOf(base.graph, spec.judge.modelRef.name);
+    const asked = [
+      ...sides.pairs.flatMap(({ base: before, head: after }) => [before.model, after.model]),
+      ...(judge ? [judge] : []),
+    ];
+    const served = asked.find((model) => model.spec.type === "InCluster");
+    if (served) {
+      skip(
+        "InCluster",
+        `ModelDeployment ${served.name} is served in the cluster, and this pull request's revision of it is not there before it is merged. After the merge, the gates in its rollout.gates decide whether it gets traffic`,
+      );
+      continue;
+    }
     runs.push({
       suite,
       gating: gating(suite),

@@ -67,12 +67,12 @@ export async function openBlobStore(dir: string, hook?: WriteHook): Promise<Blob
       hook?.("blob/put", "after");
       return { digest, bytes };
     },
-    async open(digest) {
+    async open(digest, start = 0) {
       const file = await open(pathOf(dir, digest)).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== "ENOENT") throw error;
         throw new SlipwayError("BlobNotFound", `there is no blob ${digest}`);
       });
-      return { bytes: (await file.stat()).size, stream: file.createReadStream() };
+      return { bytes: (await file.stat()).size, stream: file.createReadStream({ start }) };
     },
     async get(digest) {
       const path = pathOf(dir, digest);

@@ -48,10 +48,10 @@ export interface BlobStore {
   /** @throws SlipwayError BlobNotFound, BlobCorrupt */
   get(digest: string): Promise<Uint8Array>;
   /**
-   * Opens a blob for reading in pieces. They are not checked against the digest: the reader does that.
+   * Opens a blob for reading in pieces, from byte `start` on. They are not checked against the digest: the reader does that.
    * @throws SlipwayError BlobNotFound
    */
-  open(digest: string): Promise<{ bytes: number; stream: Readable }>;
+  open(digest: string, start?: number): Promise<{ bytes: number; stream: Readable }>;
   has(digest: string): Promise<boolean>;
   /**
    * The file that holds a blob, for threads that read it themselves. It is not checked against the digest: the reader

@@ -146,14 +146,27 @@ async function artifacts(
   if (!(await mayRead(claims, digest, options)) || !(await blobs.has(digest))) {
     return respond(request, response, { status: 404, body: "not found\n" });
   }
-  const { bytes, stream } = await blobs.open(digest);
-  response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes });
+  const start = startOf(request.headers.range);
+  const { bytes, stream } = await blobs.open(digest, start);
+  if (start > 0 && start >= bytes) {
+    stream.destroy();
+    return respond(request, response, { status: 416, body: `the file has ${bytes} bytes\n` });
+  }
+  const rest = { "content-type": "application/octet-stream", "content-length": bytes - start };
+  if (start === 0) response.writeHead(200, rest);
+  else response.writeHead(206, { ...rest, "content-range": `bytes ${start}-${bytes - 1}/${bytes}` });
   if (request.method === "HEAD") {
     stream.destroy();
     response.end();
     return;
   }
   await pipeline(stream, response);
+}
+
+/** Of a download that goes on: `bytes=N-`. Any other range is answered with everything, as RFC 9110 allows. */
+function startOf(range: string | undefined): number {
+  const start = Number(/^bytes=(\d{1,15})-$/.exec(range ?? "")?.[1] ?? 0);
+  return Number.isSafeInteger(start) ? start : 0;
 }
 
 /** What the token names, the files of the artifacts that it names, and what pods of the same object have stored. */

@@ -6,7 +6,7 @@ const HEADER = " Generated from schemas/ by `npm run generate`; edit the source 
 
 /** The CustomResourceDefinition of a kind, as plain data. */
 export function customResourceDefinition(definition: KindDefinition): Record<string, unknown> {
-  const { kind, plural, singular, shortNames, columns } = definition;
+  const { kind, plural, singular, shortNames, columns, scale } = definition;
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
@@ -21,7 +21,7 @@ export function customResourceDefinition(definition: KindDefinition): Record<str
           served: true,
           storage: true,
           schema: { openAPIV3Schema: objectSchema(definition) },
-          subresources: { status: {} },
+          subresources: { status: {}, ...(scale ? { scale } : {}) },
           additionalPrinterColumns: columns,
         },
       ],

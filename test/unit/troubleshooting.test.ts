@@ -47,6 +47,8 @@ const INTERNAL = new Set([
   ],
   // Why the plan does not delete; the message of Synced says it.
   ...["Disabled", "Halted", "Incomplete", "NotHealthy"],
+  // A strategy's name.
+  "BlueGreen",
   // A run with nothing to compare passes, and says so in its message.
   "NotCompared",
 ]);

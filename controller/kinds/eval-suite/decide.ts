@@ -5,29 +5,13 @@ import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
 import type { PromptTemplate } from "../../../schemas/prompt-template.ts";
 import { evalRunName } from "../../eval/run-name.ts";
 import { digestOf, type Json } from "../../graph/canonical.ts";
-import { revisionOf } from "../../graph/graph.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import { condition, ready, reconciling, stalled } from "../../runtime/conditions.ts";
 import type { Decision, EffectOutcome, EffectRequest } from "../../runtime/kind.ts";
 import { revisionFields } from "../types.ts";
+import { type BundleInput, type BundleOutput, bundleInput } from "./bundle-input.ts";
 
-/** Input of the effect that puts everything a run needs into the blob store. */
-export interface BundleInput {
-  readonly suite: { readonly name: string; readonly spec: EvalSuite["spec"]; readonly revision: string };
-  readonly prompts: Readonly<
-    Record<string, { readonly spec: PromptTemplate["spec"]; readonly revision: string }>
-  >;
-  readonly models: Readonly<
-    Record<string, { readonly spec: ModelDeployment["spec"]; readonly revision: string }>
-  >;
-}
-
-export interface BundleOutput {
-  readonly suite: string;
-  readonly side: string;
-  readonly sideRevision: string;
-  readonly cases: number;
-}
+export { type BundleInput, type BundleOutput, bundleInput } from "./bundle-input.ts";
 
 export interface ObservedSuite {
   readonly suite: EvalSuite;
@@ -38,78 +22,12 @@ export interface ObservedSuite {
   readonly runs: readonly EvalRun[];
 }
 
-/** What a dependency has to be before a suite can run on it. */
-type Missing = { readonly reason: string; readonly message: string };
-
-/** The input of the bundle, or what it waits for. Used by `observe` too, which needs its digest. */
-export function bundleInput(
-  suite: EvalSuite,
-  prompts: ReadonlyMap<string, PromptTemplate>,
-  models: ReadonlyMap<string, ModelDeployment>,
-): { input: BundleInput } | { missing: Missing } {
-  const bundledPrompts: Record<string, BundleInput["prompts"][string]> = {};
-  const bundledModels: Record<string, BundleInput["models"][string]> = {};
-  for (const { promptRef } of suite.spec.targets) {
-    const prompt = prompts.get(promptRef.name);
-    if (!prompt)
-      return {
-        missing: {
-          reason: "PromptTemplateNotFound",
-          message: `there is no PromptTemplate ${promptRef.name}`,
-        },
-      };
-    const revision = readyRevision(prompt);
-    if (!revision)
-      return {
-        missing: {
-          reason: "PromptTemplateNotReady",
-          message: `PromptTemplate ${promptRef.name} is not Ready`,
-        },
-      };
-    bundledPrompts[promptRef.name] = { spec: prompt.spec, revision };
-  }
-  const modelNames = [
-    ...suite.spec.targets.map((t) => t.modelRef.name),
-    ...(suite.spec.judge ? [suite.spec.judge.modelRef.name] : []),
-  ];
-  for (const name of modelNames) {
-    const model = models.get(name);
-    if (!model)
-      return {
-        missing: { reason: "ModelDeploymentNotFound", message: `there is no ModelDeployment ${name}` },
-      };
-    const revision = readyRevision(model);
-    if (!revision)
-      return {
-        missing: { reason: "ModelDeploymentNotReady", message: `ModelDeployment ${name} is not Ready` },
-      };
-    bundledModels[name] = { spec: model.spec, revision };
-  }
-  const revision = revisionOf(suite as never, (edge) => bundledModels[edge.name]?.revision);
-  if (!revision)
-    return {
-      missing: { reason: "Unresolved", message: "a case file has no digest: only a Repository sets it" },
-    };
-  return {
-    input: {
-      suite: { name: suite.metadata.name, spec: suite.spec, revision },
-      prompts: bundledPrompts,
-      models: bundledModels,
-    },
-  };
-}
-
-/** The revision of an object that is Ready at its generation. */
-function readyRevision(object: PromptTemplate | ModelDeployment): string | undefined {
-  return isReady(object) ? object.status?.revision : undefined;
-}
-
-function isReady(object: PromptTemplate | ModelDeployment | EvalSuite): boolean {
+function isReady(object: EvalSuite): boolean {
   return saidOf(object)?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
 }
 
 /** The conditions, if they speak of the present spec. */
-function saidOf({ status, metadata }: PromptTemplate | ModelDeployment | EvalSuite) {
+function saidOf({ status, metadata }: EvalSuite) {
   return status?.observedGeneration === metadata.generation ? status?.conditions : undefined;
 }
 

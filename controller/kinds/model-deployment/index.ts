@@ -4,15 +4,25 @@ import { SlipwayError } from "../../errors.ts";
 import { probeEndpoint } from "../../eval/model/probe.ts";
 import { digestOf, type Json } from "../../graph/canonical.ts";
 import type { KubeObject } from "../../kube/resources.ts";
+import { Deployment, PersistentVolumeClaim, Pod, Service } from "../../kube/resources.ts";
 import type { SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
+import type { BlobStore } from "../../store/store.ts";
 import { endpointOf } from "../endpoint.ts";
+import type { BundleInput } from "../eval-suite/bundle-input.ts";
+import { storeBundle } from "../eval-suite/index.ts";
 import { tenantOf } from "../tenant.ts";
-import { MODEL_DEPLOYMENT } from "../types.ts";
+import { EVAL_RUN, MODEL_DEPLOYMENT } from "../types.ts";
 import { decide, type ObservedDeployment, type ProbeInput, type ProbeOutput, probeInput } from "./decide.ts";
+import { type AdmitDependencies, admit, ask, resolve } from "./effects.ts";
+import { decideInCluster, type ObservedInCluster } from "./in-cluster.ts";
+import { dependenciesOf, observeInCluster } from "./observe-in-cluster.ts";
 
-function observe(object: KubeObject, view: View): ObservedDeployment {
+type Observed = ObservedDeployment | ObservedInCluster;
+
+function observe(object: KubeObject, view: View, workUrl: string | undefined): Observed {
   const deployment = object as unknown as ModelDeployment;
+  if (deployment.spec.type === "InCluster") return observeInCluster(object, view, workUrl);
   const serviceAccountName = tenantOf(object, view);
   const input = probeInput(deployment, serviceAccountName);
   const { namespace = "", name } = object.metadata;
@@ -62,6 +72,30 @@ function probe(secrets: SecretReader): EffectHandler {
   };
 }
 
-export function modelDeployment(secrets: SecretReader): Kind<ObservedDeployment, ModelDeploymentStatus> {
-  return { type: MODEL_DEPLOYMENT, childTypes: [], observe, decide, effects: { probe: probe(secrets) } };
+export interface ModelDeploymentDependencies extends AdmitDependencies {
+  readonly secrets: SecretReader;
+  readonly blobs: BlobStore;
+  /** The controller as pods reach it. */
+  readonly workUrl: string | undefined;
+}
+
+export function modelDeployment(
+  dependencies: ModelDeploymentDependencies,
+): Kind<Observed, ModelDeploymentStatus> {
+  const { secrets, blobs, workUrl } = dependencies;
+  return {
+    type: MODEL_DEPLOYMENT,
+    childTypes: [Deployment, Service, PersistentVolumeClaim, EVAL_RUN],
+    watches: [Deployment, Service, Pod],
+    observe: (object, view) => observe(object, view, workUrl),
+    decide: (observed, now) => ("runs" in observed ? decideInCluster(observed, now) : decide(observed, now)),
+    dependencies: (object) => dependenciesOf(object as unknown as ModelDeployment),
+    effects: {
+      probe: probe(secrets),
+      ask,
+      admit: admit(dependencies),
+      resolve: resolve(secrets),
+      bundle: async (input) => (await storeBundle(input as unknown as BundleInput, blobs)) as unknown as Json,
+    },
+  };
 }

@@ -134,6 +134,22 @@ export const FULL: Readonly<Record<string, Spec>> = {
       secretRef: { name: "key" },
       pricing: { inputPerMillionTokens: "0.15", outputPerMillionTokens: "0.6" },
     },
+    inCluster: {
+      runtime: "VLLM",
+      model: { source: "hf://org/model@main", secretRef: { name: "hub" } },
+      adapters: [{ name: "sql", source: `artifact:${digest}` }],
+      args: ["--max-model-len", "8192"],
+      gpu: { count: 2 },
+      cache: { size: "200Gi" },
+      podTemplate: {
+        resources: { limits: { memory: "64Gi" } },
+        nodeSelector: { "gpu.example.com/model": "h100" },
+        tolerations: [{ key: "nvidia.com/gpu", operator: "Exists" }],
+        env: [{ name: "VLLM_LOGGING_LEVEL", value: "WARNING" }],
+      },
+      rollout: { gates: [{ suiteRef: { name: "s" } }] },
+      pricing: { inputPerMillionTokens: "0.15", outputPerMillionTokens: "0.6" },
+    },
   },
   EvalSuite: {
     ...MINIMAL.EvalSuite,

@@ -12,6 +12,15 @@ export interface Violation {
   readonly before?: Record<string, unknown>;
 }
 
+/** A deployment in the cluster with some fields of that section replaced. */
+function inCluster(changes: Record<string, unknown>, place = ""): Violation {
+  const section = { runtime: "Transformers", model: { source: "hf://org/model" }, ...changes };
+  return {
+    field: `spec.inCluster${place}`,
+    spec: JSON.parse(JSON.stringify({ type: "InCluster", inCluster: section })) as Record<string, unknown>,
+  };
+}
+
 /** One violating object for each rule, by `KIND FIELD: MESSAGE`. */
 export const VIOLATIONS: Readonly<Record<string, Violation>> = {
   "Repository spec: pullRequests needs the section forge": {
@@ -99,6 +108,46 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
     field: "spec",
     spec: variant("ModelDeployment", { external: undefined }),
   },
+  "ModelDeployment spec: type: InCluster needs the section inCluster with runtime and model": {
+    field: "spec",
+    spec: { type: "InCluster" },
+  },
+  "ModelDeployment spec.inCluster: every runtime but Custom needs the section model": inCluster({
+    model: undefined,
+  }),
+  "ModelDeployment spec.inCluster: runtime: Custom needs an image": inCluster({ runtime: "Custom" }),
+  "ModelDeployment spec.inCluster: command, port and healthPath are for runtime: Custom; the others know their own":
+    inCluster({ port: 9000 }),
+  "ModelDeployment spec.inCluster: runtime: LlamaCpp needs model.file, a GGUF file": inCluster({
+    runtime: "LlamaCpp",
+  }),
+  "ModelDeployment spec.inCluster: LlamaCpp, Ollama and Transformers serve one model: at most one adapter, which is merged into it":
+    inCluster({
+      adapters: [
+        { name: "a", fineTuneJobRef: { name: "a" } },
+        { name: "b", fineTuneJobRef: { name: "b" } },
+      ],
+    }),
+  "ModelDeployment spec.inCluster.model: model needs either source or fineTuneJobRef": inCluster(
+    { model: {} },
+    ".model",
+  ),
+  "ModelDeployment spec.inCluster.adapters[]: an adapter needs either source or fineTuneJobRef": inCluster(
+    { adapters: [{ name: "a" }] },
+    ".adapters[0]",
+  ),
+  "ModelDeployment spec.inCluster.startupTimeout: write a duration from 10s to 6h": inCluster(
+    { startupTimeout: "7h" },
+    ".startupTimeout",
+  ),
+  "ModelDeployment spec.inCluster.drainTimeout: write a duration from 1s to 1h": inCluster(
+    { drainTimeout: "2h" },
+    ".drainTimeout",
+  ),
+  "ModelDeployment spec.inCluster.timeout: write a duration from 100ms to 1h": inCluster(
+    { timeout: "2h" },
+    ".timeout",
+  ),
   "EvalSuite spec: llm-rubric needs judge.modelRef": {
     field: "spec",
     spec: variant("EvalSuite", { judge: undefined, assert: [{ type: "not-llm-rubric", value: "rude" }] }),

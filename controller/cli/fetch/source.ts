@@ -1,0 +1,96 @@
+import { SlipwayError } from "../../errors.ts";
+import { parseAllowedHosts } from "../../kube/allowed-hosts.ts";
+import { credentialsOf, readFile, resolveSource, type SourceAccess } from "../../sources/index.ts";
+import { listingDigest } from "../../sources/listing.ts";
+import { artifactContent } from "./artifact.ts";
+import type { Content } from "./files.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The files of a reference, as they are to lie in the folder. */
+export async function contentOf(
+  reference: string,
+  file: string | undefined,
+  env: Environment,
+  signal: AbortSignal,
+): Promise<Content> {
+  const content = await read(reference, env, signal);
+  if (file === undefined) return content;
+  const files = content.files.filter(({ path }) => path === file || isSmallBeside(path));
+  if (files.some(({ path }) => path === file)) return { ...content, files };
+  const names = content.files.map(({ path }) => path);
+  throw new SlipwayError("SourceNotFound", `${reference} has no file ${file}`, {
+    hint: `it has ${names.slice(0, 20).join(", ")}${names.length > 20 ? " and more" : ""}`,
+  });
+}
+
+/** A GGUF file needs nothing, but a runtime may look for the tokenizer and the chat template. */
+const isSmallBeside = (path: string) => /^[^/]+\.(json|jinja|model|txt)$/.test(path);
+
+async function read(reference: string, env: Environment, signal: AbortSignal): Promise<Content> {
+  const digest = /^artifact:(sha256:[0-9a-f]{64})$/.exec(reference)?.[1];
+  if (digest !== undefined) return artifactContent(digest, env, signal);
+  const access = accessOf(reference, env);
+  // A folder of a bucket is pinned by the digest of what it listed when it was looked up.
+  const [address = "", listing] = reference.split("#");
+  const found = await resolveSource(address, access, signal);
+  if (listing !== undefined && listing !== listingDigest(found))
+    throw new SlipwayError("SourceChanged", `${address} holds other files than when it was looked up`, {
+      hint: "annotate the ModelDeployment with slipway.dev/requestedAt to serve what is there now",
+    });
+  return {
+    reference,
+    files: found.files.map((file) => ({
+      path: placeOf(file.path),
+      bytes: file.bytes,
+      digest: file.digest,
+      // What was read before is skipped: the source checks the whole content against what it knows.
+      read: async function* (start: number, stop: AbortSignal) {
+        let skip = start;
+        for await (const chunk of readFile(file, access, { signal: stop, maxBytes: MAX_BYTES })) {
+          const fresh = chunk.subarray(Math.min(skip, chunk.byteLength));
+          skip -= chunk.byteLength - fresh.byteLength;
+          if (fresh.byteLength > 0) yield fresh;
+        }
+      },
+    })),
+  };
+}
+
+/** Larger than any file of a model. */
+const MAX_BYTES = 2 ** 40;
+
+/** @throws SlipwayError SourceRefused for a name that would leave the folder */
+function placeOf(path: string): string {
+  const parts = path.split("/");
+  if (path !== "" && !parts.some((part) => part === "" || part === "." || part === "..")) return path;
+  throw new SlipwayError(
+    "SourceRefused",
+    `a file of the source is called ${JSON.stringify(path.slice(0, 200))}`,
+  );
+}
+
+/** Credentials go to the source's own host and to no other: the controller has checked that they may. */
+function accessOf(reference: string, env: Environment): SourceAccess {
+  const endpoint = env.SLIPWAY_SOURCE_ENDPOINT;
+  const data = Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) =>
+      name.startsWith("SLIPWAY_SECRET_") && value !== undefined
+        ? [[name === "SLIPWAY_SECRET_TOKEN" ? "token" : name.slice("SLIPWAY_SECRET_".length), value]]
+        : [],
+    ),
+  );
+  const base = endpoint === undefined ? {} : { endpoint };
+  if (Object.keys(data).length === 0) return base;
+  const host = new URL(endpoint ?? homeOf(reference)).host;
+  const allowedHosts = parseAllowedHosts(host);
+  return { ...base, credentials: credentialsOf(reference, "of the source", data), allowedHosts };
+}
+
+function homeOf(reference: string): string {
+  if (reference.startsWith("hf://")) return "https://huggingface.co";
+  const bucket = reference.slice("s3://".length).split("/")[0] ?? "";
+  return bucket.includes(".")
+    ? "https://s3.us-east-1.amazonaws.com"
+    : `https://${bucket}.s3.us-east-1.amazonaws.com`;
+}

@@ -1,0 +1,113 @@
+import { FIELD_MANAGER, LABEL_MANAGED_BY } from "../../../schemas/kind.ts";
+import { probeEndpoint } from "../../eval/model/probe.ts";
+import type { Json } from "../../graph/canonical.ts";
+import type { KubeClient } from "../../kube/client.ts";
+import { isAlreadyExists } from "../../kube/kube-error.ts";
+import { Secret } from "../../kube/resources.ts";
+import { assertHostAllowed, type SecretReader } from "../../kube/secrets.ts";
+import type { EffectHandler } from "../../runtime/kind.ts";
+import { credentialsOf, resolveSource } from "../../sources/index.ts";
+import { listingDigest } from "../../sources/listing.ts";
+import type { WorkTokens } from "../../work/tokens.ts";
+import type { ProbeOutput } from "./decide.ts";
+import { TOKEN_KEY } from "./fetch-containers.ts";
+import type { AddressProbe } from "./probing.ts";
+import type { AdmitInput, ResolveInput } from "./resolving.ts";
+import type { Source } from "./sources.ts";
+
+const ASK_TIMEOUT_MS = 10_000;
+const HUB = "https://huggingface.co";
+
+/** Asks a Service of this cluster for its models. */
+export const ask: EffectHandler = async (input, { signal }) => {
+  const { address, listed } = input as unknown as AddressProbe;
+  const endpoint = { baseURL: address, model: listed, timeoutMs: ASK_TIMEOUT_MS };
+  const result = await probeEndpoint({ endpoint, signal });
+  const output: ProbeOutput = result.ok
+    ? { ok: true, message: `${listed} answers` }
+    : { ok: false, reason: result.reason, message: result.message, terminal: false };
+  return output as unknown as Json;
+};
+
+export interface AdmitDependencies {
+  readonly client: Pick<KubeClient, "create">;
+  readonly secrets: Pick<SecretReader, "read">;
+  readonly tokens: Pick<WorkTokens, "issue">;
+}
+
+/**
+ * Checks that the tenant may use each Secret, and that it may go where the pod will send it; then makes the Secret with
+ * the revision's token. One that is there already is of this revision, because its name is.
+ */
+export function admit({ client, secrets, tokens }: AdmitDependencies): EffectHandler {
+  return async (value, { signal }) => {
+    const { namespace, serviceAccountName, sources, token } = value as unknown as AdmitInput;
+    for (const source of sources)
+      await checkSecret(source, { namespace, serviceAccountName }, secrets, signal);
+    if (!token) return {};
+    const object = {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: {
+        name: token.name,
+        namespace,
+        labels: { [LABEL_MANAGED_BY]: FIELD_MANAGER },
+        ownerReferences: [token.owner],
+      },
+      type: "Opaque",
+      stringData: { [TOKEN_KEY]: tokens.issue(token.claims) },
+    };
+    try {
+      await client.create(Secret, object, { fieldManager: FIELD_MANAGER, signal });
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+    return { secret: token.name };
+  };
+}
+
+async function checkSecret(
+  { reference, secret, endpoint }: Source,
+  { namespace, serviceAccountName }: Pick<ResolveInput, "namespace" | "serviceAccountName">,
+  secrets: Pick<SecretReader, "read">,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!secret) return;
+  const content = await secrets.read(namespace, secret.name, serviceAccountName, { signal });
+  const url = endpoint ?? (reference.startsWith("hf://") ? HUB : undefined);
+  if (url !== undefined) assertHostAllowed(url, content, `${namespace}/${secret.name}`);
+}
+
+/** Looks up what branches, tags and folders are now, with the tenant's credentials. */
+export function resolve(secrets: Pick<SecretReader, "read">): EffectHandler {
+  return async (value, { signal }) => {
+    const { namespace, serviceAccountName, sources } = value as unknown as ResolveInput;
+    const found: Record<string, string> = {};
+    for (const { reference, secret, endpoint } of sources) {
+      const content = secret && (await secrets.read(namespace, secret.name, serviceAccountName, { signal }));
+      const access = {
+        ...(endpoint === undefined ? {} : { endpoint }),
+        ...(content && secret
+          ? {
+              credentials: credentialsOf(
+                reference,
+                `${namespace}/${secret.name}`,
+                withToken(content.data, secret.tokenKey),
+              ),
+              allowedHosts: content.allowedHosts,
+            }
+          : {}),
+      };
+      const folder = reference.startsWith("s3://") && !reference.endsWith("/") ? `${reference}/` : reference;
+      const source = await resolveSource(folder, access, signal);
+      found[reference] = folder.startsWith("s3://") ? `${folder}#${listingDigest(source)}` : source.resolved;
+    }
+    return found;
+  };
+}
+
+/** A FineTuneJob names the key of its token; here it has the hub's own name. */
+function withToken(data: Readonly<Record<string, string>>, tokenKey: string | undefined) {
+  const token = tokenKey === undefined ? undefined : data[tokenKey];
+  return token === undefined ? data : { ...data, token };
+}

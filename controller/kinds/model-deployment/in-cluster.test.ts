@@ -1,0 +1,344 @@
+import { describe, expect, test } from "vitest";
+import { type EvalSuite, evalSuiteSpec } from "../../../schemas/eval-suite.ts";
+import type { PromptTemplate } from "../../../schemas/prompt-template.ts";
+import { InClusterWorld } from "../../../test/in-cluster-world.ts";
+import { conditionsOf, object, readyConditions } from "../../../test/kind-objects.ts";
+import type { EffectRequest } from "../../runtime/kind.ts";
+
+const custom = { runtime: "Custom", image: "example.com/server:1", replicas: 2 };
+const gated = { ...custom, rollout: { gates: [{ suiteRef: { name: "quality" } }] } };
+const suite = object<EvalSuite>("EvalSuite", {
+  metadata: { name: "quality" },
+  spec: evalSuiteSpec.parse({
+    targets: [{ name: "t", promptRef: { name: "p" }, modelRef: { name: "triage" } }],
+    cases: { inline: [{ id: "1", expected: "yes" }] },
+    gates: [{ name: "good", metric: "pass-rate", min: 0.5 }],
+  }),
+});
+const ready = [
+  { type: "Ready", status: "True" as const, reason: "Compiled", message: "", lastTransitionTime: "" },
+];
+const prompt = object<PromptTemplate>("PromptTemplate", {
+  metadata: { name: "p" },
+  spec: { messages: [{ role: "user", content: "q" }], variables: [] } as never,
+  status: { observedGeneration: 1, revision: "b".repeat(64), conditions: ready },
+});
+const hex = (text: string) => Buffer.from(text).toString("hex").padEnd(64, "0").slice(0, 64);
+
+/** Effects as they are when everything works. */
+function works({ name, input }: EffectRequest) {
+  if (name !== "bundle") return { ok: true, message: "triage answers" };
+  const { models } = input as { models: Record<string, { revision: string }> };
+  const revision = models.triage?.revision ?? "";
+  return { suite: `sha256:${hex("suite")}`, side: `sha256:${revision}`, sideRevision: revision, cases: 1 };
+}
+
+function world(inCluster: Record<string, unknown> = gated): InClusterWorld {
+  const made = new InClusterWorld(inCluster);
+  made.answers = works;
+  made.observed = { suites: new Map([["quality", suite]]), prompts: new Map([["p", prompt]]) };
+  return made;
+}
+
+describe("a first revision", () => {
+  test("comes up, is judged, and only then has a Service for clients", () => {
+    const cluster = world();
+    cluster.verdict = () => undefined;
+    cluster.settle();
+    expect(cluster.selected).toBeUndefined();
+    expect(cluster.deployment.status?.rollout).toMatchObject({ phase: "Evaluating", reason: "Evaluating" });
+    const [run] = cluster.of("EvalRun");
+    expect(run?.spec).toMatchObject({ trigger: "Rollout", suite: { name: "quality" } });
+    expect(run?.spec).not.toHaveProperty("base");
+    cluster.verdict = () => ({ verdict: "Pass", passed: true });
+    cluster.step();
+    expect(conditionsOf(cluster.settle())).toEqual([
+      ...readyConditions("EndpointAnswers"),
+      "Available=True/EndpointAnswers",
+    ]);
+    expect(cluster.deployment.status).toMatchObject({
+      replicas: { desired: 2, current: 2, ready: 2 },
+      endpoint: { url: "http://triage.team.svc/v1", model: "triage" },
+      revision: cluster.deployment.status?.active,
+    });
+    expect(cluster.deployment.status?.rollout).toBeUndefined();
+  });
+
+  test("that fails its gate gets no pods and no Service", () => {
+    const cluster = world();
+    cluster.verdict = () => ({ verdict: "Fail", passed: false });
+    const decision = cluster.settle();
+    expect(Object.values(cluster.pods)).toEqual([0]);
+    expect(cluster.selected).toBeUndefined();
+    expect(conditionsOf(decision)).toEqual([
+      "Ready=False/RolloutBlocked",
+      "Stalled=True/RolloutBlocked",
+      "RolloutBlocked=True/GateFailed",
+    ]);
+    expect(decision.events?.[0]).toMatchObject({ type: "Warning", reason: "RolloutBlocked" });
+  });
+});
+
+describe("a change", () => {
+  function serving(): InClusterWorld {
+    const cluster = world();
+    cluster.settle();
+    return cluster;
+  }
+
+  test("of what it answers is another revision, compared with the one that serves", () => {
+    const cluster = serving();
+    const before = cluster.selected;
+    const { active } = cluster.deployment.status ?? {};
+    cluster.verdict = () => undefined;
+    cluster.edit({ args: ["--better"] });
+    cluster.settle();
+    expect(cluster.selected).toBe(before);
+    expect(Object.values(cluster.pods)).toEqual([2, 2]);
+    const run = cluster.of("EvalRun").find(({ spec }) => (spec as { base?: unknown }).base);
+    expect(run?.spec).toMatchObject({ base: { revision: active } });
+    cluster.verdict = () => ({ verdict: "Pass", passed: true });
+    cluster.settle();
+    expect(cluster.selected).not.toBe(before);
+    // The old one is kept while requests may be under way, and goes without anything else happening.
+    expect(Object.keys(cluster.pods)).toHaveLength(2);
+    cluster.now += 70_000;
+    cluster.settle();
+    expect(Object.keys(cluster.pods)).toHaveLength(1);
+    expect(cluster.of("Service")).toHaveLength(2);
+  });
+
+  test("to something bad changes nothing for clients, and Available says so", () => {
+    const cluster = serving();
+    const before = cluster.selected;
+    cluster.verdict = () => ({ verdict: "Fail", passed: false });
+    cluster.edit({ args: ["--worse"] });
+    const decision = cluster.settle();
+    expect(cluster.selected).toBe(before);
+    expect(Object.values(cluster.pods).sort()).toEqual([0, 2]);
+    expect(conditionsOf(decision)).toContain("Available=True/EndpointAnswers");
+    expect(cluster.deployment.status?.rollout).toMatchObject({ phase: "Blocked", reason: "GateFailed" });
+    // It stays so over restarts, and until something changes.
+    cluster.restart();
+    for (let i = 0; i < 5; i++) {
+      cluster.step();
+      expect(Object.values(cluster.pods).sort()).toEqual([0, 2]);
+    }
+    cluster.edit({ args: [] });
+    cluster.settle();
+    cluster.now += 70_000;
+    cluster.settle();
+    expect(cluster.selected).toBe(before);
+    expect(Object.values(cluster.pods)).toEqual([2]);
+  });
+
+  test("that cannot start is stopped when its time is over, and tried again when somebody asks", () => {
+    const cluster = serving();
+    const known = new Set(Object.keys(cluster.pods));
+    cluster.edit({ args: ["--crash"] });
+    cluster.step();
+    const name = Object.keys(cluster.pods).find((each) => !known.has(each)) ?? "";
+    cluster.broken.add(name);
+    cluster.exhausted.add(name);
+    cluster.settle();
+    expect(cluster.deployment.status?.rollout).toMatchObject({ phase: "Blocked", reason: "StartupTimeout" });
+    expect(cluster.pods[name]).toBe(0);
+    cluster.broken.clear();
+    cluster.exhausted.clear();
+    cluster.settle();
+    expect(cluster.pods[name]).toBe(0);
+    const { metadata } = cluster.deployment;
+    const annotations = { "slipway.dev/requestedAt": "now" };
+    cluster.deployment = { ...cluster.deployment, metadata: { ...metadata, annotations } };
+    cluster.settle();
+    expect(conditionsOf(cluster.settle())).toContain("Ready=True/EndpointAnswers");
+    expect(cluster.pods[name]).toBe(2);
+  });
+
+  test("of replicas is no other revision", () => {
+    const cluster = serving();
+    const { revision } = cluster.deployment.status ?? {};
+    cluster.edit({ replicas: 5 });
+    cluster.settle();
+    expect(Object.values(cluster.pods)).toEqual([5]);
+    expect(cluster.deployment.status).toMatchObject({ revision, replicas: { desired: 5, ready: 5 } });
+    expect(cluster.deployment.status?.selector).toContain("slipway.dev/owner-uid=uid-ModelDeployment");
+  });
+});
+
+test("a crash after any write leads to the same end, and never to a Service on what has not passed", () => {
+  const ends = new Set<string>();
+  for (let crashAt = 0; crashAt < 12; crashAt++) {
+    const cluster = world();
+    cluster.settle();
+    const old = cluster.selected;
+    cluster.edit({ args: ["--next"] });
+    for (let i = 0; i < 8; i++) {
+      cluster.step(crashAt);
+      cluster.restart();
+      const judged = cluster.of("EvalRun").some(({ spec }) => (spec as { base?: unknown }).base);
+      if (!judged) expect(cluster.selected).toBe(old);
+    }
+    cluster.settle();
+    cluster.now += 70_000;
+    cluster.settle();
+    ends.add(JSON.stringify([cluster.pods, cluster.selected]));
+  }
+  expect(ends.size).toBe(1);
+});
+
+describe("quiet", () => {
+  test("a restart writes nothing", () => {
+    const cluster = world();
+    cluster.settle();
+    const status = JSON.stringify(cluster.deployment.status);
+    const children = JSON.stringify([...cluster.children]);
+    cluster.restart();
+    for (let i = 0; i < 4; i++) {
+      cluster.step();
+      expect(JSON.stringify(cluster.deployment.status)).toBe(status);
+      expect(JSON.stringify([...cluster.children])).toBe(children);
+    }
+  });
+});
+
+describe("truth", () => {
+  test.each([
+    [
+      "no pod is ready",
+      "NoPodReady",
+      (cluster: InClusterWorld) => Object.keys(cluster.pods).forEach((name) => void cluster.broken.add(name)),
+    ],
+    ["nothing was asked for", "ScaledToZero", (cluster: InClusterWorld) => cluster.edit({ replicas: 0 })],
+  ])("not Ready when %s", (_, reason, spoil) => {
+    const cluster = world();
+    cluster.settle();
+    spoil(cluster);
+    const decision = cluster.settle();
+    expect(conditionsOf(decision)).toEqual([
+      `Ready=False/${reason}`,
+      `Reconciling=True/${reason}`,
+      `Available=False/${reason}`,
+    ]);
+  });
+
+  test("not Ready when its Service does not answer for the model", () => {
+    const cluster = world();
+    cluster.settle();
+    cluster.answers = () => ({
+      ok: false,
+      reason: "ModelNotFound",
+      message: "it lists other",
+      terminal: false,
+    });
+    cluster.now += 60_000;
+    expect(conditionsOf(cluster.settle())).toEqual([
+      "Ready=False/ModelNotFound",
+      "Reconciling=True/ModelNotFound",
+      "Available=False/ModelNotFound",
+    ]);
+  });
+});
+
+describe("what it is made from", () => {
+  const hub = { ...custom, runtime: "Transformers", model: { source: "hf://org/model@main" } };
+  const commit = "a".repeat(40);
+
+  test("a name is looked up once and stays what it was, until somebody asks", () => {
+    const cluster = world(hub);
+    let found = `hf://org/model@${commit}`;
+    cluster.answers = (request) =>
+      request.name === "resolve" ? { "hf://org/model@main": found } : works(request);
+    cluster.settle();
+    expect(cluster.deployment.status?.resolved).toEqual([
+      { name: "model", source: "hf://org/model@main", resolved: found },
+    ]);
+    const { revision } = cluster.deployment.status ?? {};
+    found = `hf://org/model@${"c".repeat(40)}`;
+    cluster.restart();
+    cluster.settle();
+    expect(cluster.deployment.status?.revision).toBe(revision);
+    const { metadata } = cluster.deployment;
+    cluster.deployment = {
+      ...cluster.deployment,
+      metadata: { ...metadata, annotations: { "slipway.dev/requestedAt": "1" } },
+    };
+    cluster.settle();
+    expect(cluster.deployment.status?.resolved?.[0]?.resolved).toBe(found);
+    expect(cluster.deployment.status?.revision).not.toBe(revision);
+  });
+
+  test("what cannot be looked up is said, and what serves goes on", () => {
+    const cluster = world(hub);
+    cluster.answers = (request) =>
+      request.name === "resolve"
+        ? Object.assign(new Error("gone"), { name: "SourceNotFound" })
+        : works(request);
+    expect(conditionsOf(cluster.settle())).toContain("Ready=False/SourceNotFound");
+    expect(cluster.children.size).toBe(0);
+  });
+
+  test("an artifact needs a token, which is made before the pods", () => {
+    const source = `artifact:sha256:${"d".repeat(64)}`;
+    const cluster = world({ ...hub, model: { source } });
+    const first = cluster.step();
+    expect(first.children).toEqual([]);
+    expect(first.effects[0]).toMatchObject({
+      name: "admit",
+      input: { token: { claims: { read: [`sha256:${"d".repeat(64)}`], write: false } } },
+    });
+    cluster.settle();
+    const [pods] = cluster.of("Deployment");
+    expect(JSON.stringify(pods)).toContain('"fetch"');
+    cluster.observed = { ...cluster.observed, workUrl: undefined };
+    const other = world({ ...hub, model: { source } });
+    other.observed = { workUrl: undefined };
+    expect(conditionsOf(other.settle())).toContain("Stalled=True/NoWorkUrl");
+  });
+
+  test("a FineTuneJob's output names the revision, and its absence stops nothing that serves", () => {
+    const job = (digest: string) => ({
+      metadata: { name: "lora" },
+      spec: { baseModel: { source: "hf://org/base" } },
+      status: {
+        artifact: { digest: `sha256:${digest.repeat(64)}`, type: "adapter" as const },
+        base: { source: "hf://org/base", resolved: `hf:org/base@${commit}` },
+      },
+    });
+    const cluster = world({ ...hub, model: { fineTuneJobRef: { name: "lora" } } });
+    expect(conditionsOf(cluster.settle())).toContain("Ready=False/FineTuneJobNotFound");
+    cluster.observed = { ...cluster.observed, jobs: new Map([["lora", job("1")]]) };
+    cluster.settle();
+    const first = cluster.deployment.status?.revision;
+    const [pods] = cluster.of("Deployment");
+    expect(JSON.stringify(pods)).toContain(`hf://org/base@${commit}`);
+    cluster.observed = { ...cluster.observed, jobs: new Map([["lora", job("2")]]) };
+    cluster.settle();
+    expect(cluster.deployment.status?.revision).not.toBe(first);
+    cluster.observed = { ...cluster.observed, jobs: new Map() };
+    const held = cluster.settle();
+    expect(conditionsOf(held)).toEqual([
+      "Ready=False/FineTuneJobNotFound",
+      "Reconciling=True/FineTuneJobNotFound",
+      "Available=True/EndpointAnswers",
+    ]);
+  });
+});
+
+test("a name that no Service can have is refused", () => {
+  const cluster = new InClusterWorld(custom, "my.model");
+  expect(conditionsOf(cluster.settle())).toEqual(["Ready=False/InvalidSpec", "Stalled=True/InvalidSpec"]);
+});
+
+test("a gate whose suite does not exist, or does not ask this deployment, keeps the revision waiting", () => {
+  const cluster = world();
+  cluster.observed = {};
+  expect(conditionsOf(cluster.settle())).toContain("Ready=False/EvalSuiteNotFound");
+  const other = {
+    ...suite,
+    spec: { ...suite.spec, targets: [{ ...suite.spec.targets[0]!, modelRef: { name: "x" } }] },
+  };
+  cluster.observed = { suites: new Map([["quality", other]]) };
+  expect(conditionsOf(cluster.settle())).toContain("Ready=False/GateWithoutTarget");
+  expect(cluster.selected).toBeUndefined();
+});

@@ -1,0 +1,40 @@
+import { baseName, namedAdapters, type Runtime, weights } from "./types.ts";
+
+/*
+ * Arguments: https://docs.sglang.io/advanced_features/server_arguments.html (it listens on 127.0.0.1 unless told)
+ * Image, /dev/shm and probes: https://docs.sglang.io/references/multi_node_deployment/deploy_on_k8s.html
+ * Adapters, and how clients name them (base:adapter): https://docs.sglang.io/advanced_features/lora.html
+ */
+export const sglang: Runtime = {
+  image: () => "docker.io/lmsysorg/sglang:v0.5.3",
+  port: 30_000,
+  healthPath: "/health",
+  command: ["python3", "-m", "sglang.launch_server"],
+  args: (serving) => [
+    "--model-path",
+    weights(serving),
+    "--served-model-name",
+    baseName(serving),
+    "--host",
+    "0.0.0.0",
+    "--port",
+    String(serving.port),
+    // https://docs.sglang.io/references/production_metrics.html: off unless asked for.
+    "--enable-metrics",
+    ...(serving.gpus > 1 ? ["--tp-size", String(serving.gpus)] : []),
+    ...(serving.adapters.length > 0
+      ? [
+          "--enable-lora",
+          "--lora-paths",
+          ...namedAdapters(serving).map(({ name, folder }) => `${name}=${folder}`),
+        ]
+      : []),
+  ],
+  env: () => [{ name: "HF_HUB_OFFLINE", value: "1" }],
+  sharedMemory: true,
+  metricsPath: "/metrics",
+  clientModel: (serving) =>
+    serving.adapted ? `${baseName(serving)}:${serving.modelName}` : serving.modelName,
+  // Releases differ in whether they list adapters; the base is always there.
+  listedModel: baseName,
+};

@@ -1,0 +1,46 @@
+import { baseName, namedAdapters, type Runtime, weights } from "./types.ts";
+
+/*
+ * Arguments: https://docs.vllm.ai/en/latest/cli/serve/
+ * Image and /dev/shm: https://docs.vllm.ai/en/latest/deployment/docker/ ("shared memory ... for tensor parallel inference")
+ * Probes on Kubernetes: https://docs.vllm.ai/en/latest/deployment/k8s/
+ * Adapters: https://docs.vllm.ai/en/latest/features/lora/
+ */
+export const vllm: Runtime = {
+  image: () => "docker.io/vllm/vllm-openai:v0.11.0",
+  port: 8000,
+  healthPath: "/health",
+  command: ["vllm", "serve"],
+  args: (serving) => [
+    weights(serving),
+    "--served-model-name",
+    baseName(serving),
+    "--host",
+    "0.0.0.0",
+    "--port",
+    String(serving.port),
+    // One process a GPU; 1 is the default.
+    ...(serving.gpus > 1 ? ["--tensor-parallel-size", String(serving.gpus)] : []),
+    ...(serving.adapters.length > 0
+      ? [
+          "--enable-lora",
+          // How many adapters one batch may mix; all that there are.
+          "--max-loras",
+          String(serving.adapters.length),
+          "--lora-modules",
+          ...namedAdapters(serving).map(({ name, folder }) => `${name}=${folder}`),
+        ]
+      : []),
+  ],
+  env: () => [
+    // What is served lies in the folder: nothing else is fetched, and nobody is told.
+    { name: "HF_HUB_OFFLINE", value: "1" },
+    // https://docs.vllm.ai/en/latest/usage/usage_stats/
+    { name: "VLLM_NO_USAGE_STATS", value: "1" },
+  ],
+  sharedMemory: true,
+  // https://docs.vllm.ai/en/latest/usage/metrics/
+  metricsPath: "/metrics",
+  clientModel: ({ modelName }) => modelName,
+  listedModel: ({ modelName }) => modelName,
+};

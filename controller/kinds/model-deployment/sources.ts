@@ -1,0 +1,233 @@
+import type { InCluster } from "../../../schemas/model-deployment-in-cluster.ts";
+import { digestOf, sha256 } from "../../graph/canonical.ts";
+import { RUNTIME } from "./runtimes/index.ts";
+import type { PlacedAdapter, Serving } from "./runtimes/types.ts";
+
+/** What counts of a FineTuneJob. */
+export interface TrainedJob {
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly baseModel: {
+      readonly source: string;
+      readonly file?: string | undefined;
+      readonly endpoint?: string | undefined;
+      readonly secretRef?: { readonly name: string; readonly key: string } | undefined;
+    };
+  };
+  readonly status?:
+    | {
+        readonly artifact?: { readonly digest: string; readonly type: "adapter" | "model" } | undefined;
+        readonly base?: { readonly source: string; readonly resolved: string } | undefined;
+      }
+    | undefined;
+}
+
+/** One thing that has to lie in the pod before the server starts. */
+export interface Source {
+  /** `model`, or the adapter's name. */
+  readonly name: string;
+  /** hf://, s3://, pvc:// or artifact:sha256:… */
+  readonly reference: string;
+  readonly file?: string;
+  /** Of the hub, where it is not Hugging Face's. */
+  readonly endpoint?: string;
+  readonly secret?: { readonly name: string; readonly tokenKey?: string };
+}
+
+export interface WantedSources {
+  readonly sources: readonly Source[];
+  /** The first adapter is the model: a FineTuneJob trained it on the base that `model` is. */
+  readonly adapted: boolean;
+}
+
+export interface Missing {
+  readonly reason: string;
+  readonly message: string;
+  /** Only an edit helps. */
+  readonly final?: boolean;
+}
+
+/** What the spec names, with FineTuneJobs replaced by what they made. */
+export function wantedSources(
+  spec: InCluster,
+  name: string,
+  jobs: ReadonlyMap<string, TrainedJob>,
+): WantedSources | { readonly missing: Missing } {
+  const sources: Source[] = [];
+  let adapted = false;
+  const { model } = spec;
+  if (model?.fineTuneJobRef) {
+    const made = madeBy(model.fineTuneJobRef.name, jobs);
+    if ("missing" in made) return made;
+    if (made.type === "model") sources.push({ name: "model", reference: made.reference });
+    else {
+      adapted = true;
+      const base = baseOf(made.job);
+      if ("missing" in base) return base;
+      sources.push(base, { name: adapterName(name), reference: made.reference });
+    }
+  } else if (model?.source !== undefined) {
+    sources.push(source("model", model.source, model));
+  }
+  for (const adapter of spec.adapters) {
+    if (!adapter.fineTuneJobRef) {
+      sources.push(source(adapter.name, adapter.source ?? "", adapter));
+      continue;
+    }
+    const made = madeBy(adapter.fineTuneJobRef.name, jobs);
+    if ("missing" in made) return made;
+    if (made.type !== "adapter") {
+      const message = `FineTuneJob ${adapter.fineTuneJobRef.name} made a whole model, not an adapter: name it in model.fineTuneJobRef`;
+      return { missing: { reason: "NotAnAdapter", message, final: true } };
+    }
+    sources.push({
+      name: adapter.name,
+      reference: made.reference,
+      ...(adapter.file ? { file: adapter.file } : {}),
+    });
+  }
+  const single = ["LlamaCpp", "Ollama", "Transformers"].includes(spec.runtime);
+  if (single && sources.length > 2) {
+    const message = `${spec.runtime} serves one adapter, and model.fineTuneJobRef is one already: leave out adapters`;
+    return { missing: { reason: "InvalidSpec", message, final: true } };
+  }
+  return { sources, adapted };
+}
+
+/** The adapter that is the model needs a name beside those of `adapters`, which are object names. */
+const adapterName = (name: string) => `${name.slice(0, 50)}.adapter`;
+
+interface Named {
+  readonly file?: string | undefined;
+  readonly endpoint?: string | undefined;
+  readonly secretRef?: { readonly name: string } | undefined;
+}
+
+function source(name: string, reference: string, { file, endpoint, secretRef }: Named): Source {
+  return {
+    name,
+    reference,
+    ...(file === undefined ? {} : { file }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(secretRef ? { secret: { name: secretRef.name } } : {}),
+  };
+}
+
+function madeBy(name: string, jobs: ReadonlyMap<string, TrainedJob>) {
+  const job = jobs.get(name);
+  if (!job) return missing("FineTuneJobNotFound", `there is no FineTuneJob ${name}`);
+  const { artifact } = job.status ?? {};
+  if (!artifact) return missing("FineTuneJobNotReady", `FineTuneJob ${name} has made nothing yet`);
+  return { job, type: artifact.type, reference: `artifact:${artifact.digest}` };
+}
+
+/** The base that an adapter was trained on, as exactly as the training knew it. */
+function baseOf({ metadata, spec, status }: TrainedJob): Source | { readonly missing: Missing } {
+  const { file, endpoint, secretRef } = spec.baseModel;
+  // The spec may have been edited since the adapter was made.
+  const { source: written = spec.baseModel.source, resolved = "" } = status?.base ?? {};
+  const commit = /^hf:(.+@[0-9a-f]{40,64})$/.exec(resolved)?.[1];
+  if (!/^(hf:\/\/|pvc:\/\/|artifact:)/.test(written))
+    return missing(
+      "BaseModelUnknown",
+      `FineTuneJob ${metadata.name} does not say what its adapter was trained on`,
+    );
+  return {
+    name: "model",
+    reference: commit === undefined ? written : `hf://${commit}`,
+    ...(file === undefined ? {} : { file }),
+    ...(endpoint === undefined || !written.startsWith("hf://") ? {} : { endpoint }),
+    ...(secretRef && written.startsWith("hf://")
+      ? { secret: { name: secretRef.name, tokenKey: secretRef.key } }
+      : {}),
+  };
+}
+
+const missing = (reason: string, message: string) => ({ missing: { reason, message } });
+
+/** Whether a reference means the same for ever: a digest, a commit. A claim's content is its owner's affair. */
+export function isPinned(reference: string): boolean {
+  return (
+    /^(artifact:|pvc:\/\/)/.test(reference) || /^hf:\/\/[^@]+@[0-9a-f]{40}([0-9a-f]{24})?$/.test(reference)
+  );
+}
+
+/** A source with its reference pinned. */
+export interface PinnedSource extends Source {
+  readonly resolved: string;
+}
+
+export function pinned(
+  sources: readonly Source[],
+  known: ReadonlyMap<string, string>,
+): PinnedSource[] | undefined {
+  const all: PinnedSource[] = [];
+  for (const each of sources) {
+    const resolved = isPinned(each.reference) ? each.reference : known.get(each.reference);
+    if (resolved === undefined) return undefined;
+    all.push({ ...each, resolved });
+  }
+  return all;
+}
+
+/** Where models lie in a pod. */
+export const MODELS = "/models";
+export const CLAIMS = "/claims";
+
+/** The folder of a source in the pod: of the same content the same, so that a cache serves every revision. */
+export function folderOf({ resolved, file }: PinnedSource): string {
+  const claim = claimOf(resolved);
+  if (claim) return `${CLAIMS}/${claim.name}${claim.folder}`;
+  return `${MODELS}/${sha256(JSON.stringify([resolved, file ?? ""])).slice(0, 24)}`;
+}
+
+export function claimOf(reference: string): { name: string; folder: string } | undefined {
+  const match = /^pvc:\/\/([^/]+)(\/.*)?$/.exec(reference);
+  return match ? { name: match[1] ?? "", folder: (match[2] ?? "").replace(/\/+$/, "") } : undefined;
+}
+
+/** What the runtime is told. */
+export function servingOf(
+  spec: InCluster,
+  name: string,
+  { adapted }: WantedSources,
+  sources: readonly PinnedSource[],
+): Serving {
+  const model = sources.find((each) => each.name === "model");
+  const adapters = sources
+    .filter((each) => each.name !== "model")
+    .map(
+      (each): PlacedAdapter => ({
+        name: each.name,
+        folder: folderOf(each),
+        ...(each.file === undefined ? {} : { file: each.file }),
+      }),
+    );
+  return {
+    modelName: spec.modelName ?? name,
+    ...(model ? { folder: folderOf(model) } : {}),
+    ...(model?.file === undefined ? {} : { file: model.file }),
+    adapters,
+    adapted,
+    gpus: spec.gpu?.count ?? 0,
+    port: spec.port ?? RUNTIME[spec.runtime].port,
+  };
+}
+
+/**
+ * The revision of what is served: the spec's, with every source as it was resolved and the image that runs it. Moved
+ * names and a new release of Slipway make another revision, which passes the gates like any other.
+ */
+export function servedRevision(
+  specRevision: string,
+  image: string,
+  sources: readonly PinnedSource[],
+): string {
+  return digestOf({
+    spec: specRevision,
+    image,
+    sources: sources.map(({ name, resolved, file }) =>
+      file === undefined ? [name, resolved] : [name, resolved, file],
+    ),
+  });
+}
