@@ -52,12 +52,16 @@ export interface ControllerConfig {
   readonly port: number;
   /** This process as pods reach it; without it no work is given to pods. */
   readonly workUrl?: string;
+  /** Bytes of a Dataset's sources above which a pod prepares them; 256 MiB. */
+  readonly prepareInProcessBytes?: number;
   readonly leaderElection: boolean;
   readonly log: Logger;
   /** Called around every write to the state store; for tests. */
   readonly onWrite?: WriteHook;
   readonly onListening?: (url: string) => void;
 }
+
+const PREPARE_IN_PROCESS_BYTES = 256 << 20;
 
 /** Puts the parts together and runs until the signal aborts. */
 export async function runController(config: ControllerConfig, signal: AbortSignal): Promise<void> {
@@ -73,12 +77,13 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
   try {
     const secrets = new SecretReader({ client });
     const tokens = new WorkTokens(await workKey(stateDir));
-    const workUrl = config.workUrl?.replace(/\/+$/, "");
+    const url = config.workUrl?.replace(/\/+$/, "");
+    const work = { client, secrets, tokens, url, ...state };
     const kinds = [
       promptTemplate,
-      dataset(state.blobs, secrets),
-      fineTuneJob({ client, secrets, tokens, url: workUrl, ...state }),
-      modelDeployment({ client, secrets, tokens, blobs: state.blobs, workUrl }),
+      dataset({ ...work, above: config.prepareInProcessBytes ?? PREPARE_IN_PROCESS_BYTES }),
+      fineTuneJob(work),
+      modelDeployment({ ...work, workUrl: url }),
       evalSuite(state.blobs),
       evalRun({ state, secrets }),
       monitor({ secrets, client }),
@@ -95,7 +100,7 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
         : {}),
     });
     const onEvent = joinRepositories(manager, { client, state, secrets, stateDir, log });
-    const work = workRoutes({
+    const routes = workRoutes({
       tokens,
       blobs: state.blobs,
       reports: state.reports,
@@ -111,8 +116,8 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
       port: config.port,
       readiness: () => manager.readiness(),
       metrics,
-      routes: [webhookRoute(manager.informer(REPOSITORY).store, secrets, log, onEvent), ...work.posts],
-      streams: work.streams,
+      routes: [webhookRoute(manager.informer(REPOSITORY).store, secrets, log, onEvent), ...routes.posts],
+      streams: routes.streams,
       log,
     });
     config.onListening?.(

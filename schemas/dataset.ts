@@ -14,6 +14,7 @@ import {
 } from "./common.ts";
 import { datasetSteps } from "./dataset-steps.ts";
 import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
+import { podOptions } from "./pod.ts";
 
 export const DATASET_FORMATS = ["chat", "completion", "preference", "kto"] as const;
 export type DatasetFormat = (typeof DATASET_FORMATS)[number];
@@ -146,6 +147,9 @@ export const datasetSpec = z.strictObject({
     .describe(
       "Namespaces whose Datasets and FineTuneJobs may refer to this one; * for all. None unless given.",
     ),
+  pod: podOptions
+    .optional()
+    .describe("Of the Job that prepares large sources; small ones are prepared in the controller."),
   suspend,
 });
 export type DatasetSpec = z.infer<typeof datasetSpec>;
@@ -194,6 +198,18 @@ export const datasetStatus = z.strictObject({
     ),
   piiRows: rows.optional().describe("Rows of the result in which personal data or keys are found."),
   words: rows.optional().describe("Words of the result."),
+  progress: z
+    .strictObject({ phase: z.string().max(32), percent: z.int().min(0).max(100) })
+    .optional()
+    .describe("Of the preparation that runs."),
+  work: z
+    .strictObject({
+      input: z.string().max(64).describe("Digest of what is prepared."),
+      attempt: z.int().min(1),
+      failure: z.strictObject({ reason: z.string().max(128), message: z.string().max(4096) }).optional(),
+    })
+    .optional()
+    .describe("The preparation in a Job, where the sources are large."),
 });
 export type DatasetStatus = z.infer<typeof datasetStatus>;
 export type Dataset = CustomResource<DatasetSpec, DatasetStatus>;
@@ -208,6 +224,7 @@ export const datasetKind: KindDefinition = {
   status: datasetStatus,
   columns: columns(
     { name: "Rows", type: "integer", jsonPath: ".status.artifact.rows" },
+    { name: "Progress", type: "integer", jsonPath: ".status.progress.percent" },
     { name: "Artifact", type: "string", jsonPath: ".status.artifact.digest", priority: 1 },
   ),
 };

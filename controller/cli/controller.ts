@@ -13,6 +13,7 @@ interface Options {
   host: string;
   port: number;
   workUrl?: string;
+  prepareInProcess?: number;
   leaderElect: boolean;
 }
 
@@ -27,6 +28,11 @@ export function controllerCommand(): Command {
     .option("--host <address>", "address of /healthz, /readyz, /metrics and /webhooks", "127.0.0.1")
     .option("--port <number>", "port of the same; 0 takes any free one", port, 8080)
     .option("--work-url <url>", "this controller as pods reach it (default: no work is given to pods)")
+    .option(
+      "--prepare-in-process <bytes>",
+      "Datasets with larger sources are prepared in pods, where --work-url is given (default: 256 MiB)",
+      bytes,
+    )
     .option("--leader-elect", "take part in leader election", false)
     .action(async (options: Options) => {
       const log = createLogger();
@@ -37,6 +43,9 @@ export function controllerCommand(): Command {
         await runController(
           {
             ...options,
+            ...(options.prepareInProcess === undefined
+              ? {}
+              : { prepareInProcessBytes: options.prepareInProcess }),
             leaderElection: options.leaderElect,
             log,
             onListening: (url) => process.stdout.write(`${JSON.stringify({ url })}\n`),
@@ -57,5 +66,11 @@ function port(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0 || value > 65_535)
     throw new InvalidArgumentError("a port is a number from 0 to 65535");
+  return value;
+}
+
+function bytes(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError("a number of bytes");
   return value;
 }

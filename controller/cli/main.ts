@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   tree: async () => (await import("./tree.ts")).treeCommand(),
   install: async () => (await import("./install.ts")).installCommand(),
   fetch: async () => (await import("./fetch.ts")).fetchCommand(),
+  work: async () => (await import("./work.ts")).workCommand(),
   controller: async () => (await import("./controller.ts")).controllerCommand(),
   dev: async () => (await import("./dev.ts")).devCommand(),
   demo: async () => (await import("./demo.ts")).demoCommand(),

@@ -2,11 +2,14 @@ import type { Dataset, DatasetSpec, DatasetStatus } from "../../../schemas/datas
 import type { EvalSuite } from "../../../schemas/eval-suite.ts";
 import { digestOf, type Json } from "../../graph/canonical.ts";
 import { revisionOf } from "../../graph/graph.ts";
+import type { KubeObject } from "../../kube/resources.ts";
 import { condition, ready, reconciling, stalled } from "../../runtime/conditions.ts";
 import type { Decision, EffectOutcome, EffectRequest } from "../../runtime/kind.ts";
+import { requestedAt } from "../../runtime/status.ts";
 import { type SharedRef, sharedKey, sharedObject } from "../shared-with.ts";
 import { revisionFields } from "../types.ts";
 import { cycleMessage } from "./cycle.ts";
+import { bytesOf, decideJob, type ObservedWork, progressOf } from "./decide-job.ts";
 import { decideResolution, type FetchedSource, type ObservedFetch, outsideSources } from "./resolution.ts";
 
 /** Everything that the result depends on. */
@@ -43,6 +46,7 @@ export interface ObservedDataset {
   readonly fetch: ObservedFetch;
   /** Of an input, by its digest: it is known once the urls are read. */
   readonly preparation: (inputDigest: string) => EffectOutcome | undefined;
+  readonly work?: ObservedWork | undefined;
 }
 
 interface Missing {
@@ -99,7 +103,13 @@ export function prepareInput(
 }
 
 /** Without what does not change the result, so that pausing a Dataset prepares nothing anew. */
-function behaving({ suspend: _, refresh: __, shareWith: ____, ...spec }: DatasetSpec): DatasetSpec {
+function behaving({
+  suspend: _,
+  refresh: __,
+  shareWith: ____,
+  pod: _____,
+  ...spec
+}: DatasetSpec): DatasetSpec {
   return {
     ...spec,
     sources: spec.sources.map(({ secretRef: ___, region: ____, ...source }) => source),
@@ -160,7 +170,7 @@ export function decide(observed: ObservedDataset, now: Date): Decision<DatasetSt
 const warning = (reason: string, note: string) => ({ type: "Warning" as const, reason, note });
 
 function decidePreparation(
-  { dataset, datasets, suites, preparation: outcomeOf }: ObservedDataset,
+  { dataset, datasets, suites, preparation: outcomeOf, work }: ObservedDataset,
   fetched: readonly FetchedSource[] | undefined,
   now: Date,
 ): Decision<DatasetStatus> {
@@ -180,9 +190,17 @@ function decidePreparation(
   };
   const base = { ...before, ...revisionFields(revision) };
   const preparation = outcomeOf(effect.inputDigest);
+  if (work && !preparation && bytesOf(input, datasets) > work.above)
+    return decideInPod(dataset, input, effect.inputDigest, work, { base, revision }, now);
   if (!preparation || preparation.state === "Running") {
     const attempt = preparation?.attempt ?? 1;
-    const status = { ...base, conditions: reconciling("Preparing", "the rows are read and prepared") };
+    const progress = progressOf(preparation);
+    const far = progress ? `: ${progress.phase}, ${progress.percent} %` : "";
+    const status = {
+      ...base,
+      ...(progress ? { progress } : {}),
+      conditions: reconciling("Preparing", `the rows are read and prepared${far}`),
+    };
     return { children: [], effects: [{ ...effect, attempt }], status };
   }
   if (preparation.state === "Failed") {
@@ -204,24 +222,61 @@ function decidePreparation(
       ...(retryable && !again ? { requeueAfterMs: waitMs } : {}),
     };
   }
-  return settled(base, revision, preparation.output as unknown as PrepareOutput, {
-    ...effect,
-    attempt: preparation.attempt,
-  });
+  return settled(base, revision, preparation.output as unknown as PrepareOutput, [
+    { ...effect, attempt: preparation.attempt },
+  ]);
+}
+
+/** What is large is prepared in a pod: its memory and disk are its own, and the queue is not held up. */
+function decideInPod(
+  dataset: Dataset,
+  input: PrepareInput,
+  inputDigest: string,
+  observed: ObservedWork,
+  { base, revision }: { readonly base: DatasetStatus; readonly revision: string },
+  now: Date,
+): Decision<DatasetStatus> {
+  const asked = requestedAt(dataset as unknown as KubeObject);
+  const anew = asked !== undefined && asked !== dataset.status?.lastHandledRequestedAt;
+  const job = decideJob(dataset, input, inputDigest, observed, anew, now);
+  const { children, keep = [], effects, work } = job;
+  if ("output" in job) {
+    const decision = settled(base, revision, job.output, effects);
+    return { ...decision, keep, status: { ...decision.status, work } };
+  }
+  if ("failure" in job) {
+    const { reason, message } = job.failure;
+    const status = { ...base, work, conditions: stalled(reason, message) };
+    return {
+      children,
+      keep,
+      effects,
+      status,
+      events: job.first ? [warning(reason, message.slice(0, 1000))] : [],
+    };
+  }
+  const { conditions, progress, requeueAfterMs } = job;
+  return {
+    children,
+    keep,
+    effects,
+    status: { ...base, work, ...(progress ? { progress } : {}), conditions: [...conditions] },
+    ...(requeueAfterMs === undefined ? {} : { requeueAfterMs }),
+  };
 }
 
 function settled(
   before: DatasetStatus,
   revision: string,
   output: PrepareOutput,
-  effect: EffectRequest,
+  effects: readonly EffectRequest[],
 ): Decision<DatasetStatus> {
   const { artifact, fault, read, splits, steps, piiRows, words } = output;
   if (fault) {
     const message = `${fault.gate}: ${fault.message}`;
     return {
       children: [],
-      effects: [effect],
+      effects,
       status: {
         ...before,
         conditions: [
@@ -235,7 +290,7 @@ function settled(
   const rows = artifact?.rows ?? 0;
   return {
     children: [],
-    effects: [effect],
+    effects,
     status: {
       ...revisionFields(revision),
       ...(artifact ? { artifact: { ...artifact, revision } } : {}),

@@ -8,10 +8,11 @@ import { prepareInThread } from "../../data/run.ts";
 import { SlipwayError } from "../../errors.ts";
 import { loadCases } from "../../eval/cases.ts";
 import { canonicalJson, type Json } from "../../graph/canonical.ts";
-import type { KubeObject } from "../../kube/resources.ts";
+import { Job, type KubeObject, Pod } from "../../kube/resources.ts";
 import type { SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
 import type { BlobStore } from "../../store/store.ts";
+import { admit, type EffectDependencies, verify } from "../fine-tune-job/effects.ts";
 import { sharedDependency, sharedKey } from "../shared-with.ts";
 import { tenantOf } from "../tenant.ts";
 import { DATASET, EVAL_SUITE } from "../types.ts";
@@ -23,10 +24,35 @@ import {
   type PrepareOutput,
   referencesOf,
 } from "./decide.ts";
+import type { ObservedWork } from "./decide-job.ts";
 import { fetchEffect } from "./fetch.ts";
 import { fetchDigest, roundOf } from "./resolution.ts";
+import { stageEffect } from "./staging.ts";
 
-function observe(object: KubeObject, view: View): ObservedDataset {
+/** Where pods reach this controller, and how much it prepares by itself. */
+export interface DatasetWork {
+  readonly url: string | undefined;
+  /** Bytes of the sources above which a pod prepares them. */
+  readonly above: number;
+}
+
+function workOf(
+  { metadata }: KubeObject,
+  view: View,
+  effect: ObservedWork["effect"],
+): Omit<ObservedWork, "url" | "above"> {
+  const { namespace = "", name } = metadata;
+  return {
+    effect,
+    report: (input) => view.report({ kind: "Dataset", namespace, name }, input),
+    child: (child) => {
+      const job = view.get<KubeObject>(Job, namespace, child);
+      return { job, pods: job?.metadata.uid ? view.children(Pod, job.metadata.uid) : [] };
+    },
+  };
+}
+
+function observe(object: KubeObject, view: View, { url, above }: DatasetWork): ObservedDataset {
   const dataset = object as unknown as Dataset;
   const { namespace = "", name } = object.metadata;
   const names = referencesOf(dataset.spec);
@@ -61,6 +87,7 @@ function observe(object: KubeObject, view: View): ObservedDataset {
       next: effect("fetch", fetchDigest(dataset, round + 1)),
     },
     preparation: (digest) => effect("prepare", digest),
+    work: url === undefined ? undefined : { url, above, ...workOf(object, view, effect) },
   };
 }
 
@@ -156,11 +183,18 @@ async function caseTexts(section: EvalSuite["spec"]["cases"], blobs: BlobStore):
   return cases.flatMap(({ vars }) => Object.values(vars ?? {}).filter((value) => typeof value === "string"));
 }
 
-export function dataset(blobs: BlobStore, secrets: SecretReader): Kind<ObservedDataset, DatasetStatus> {
+export interface DatasetDependencies extends EffectDependencies, DatasetWork {
+  readonly blobs: BlobStore;
+  readonly secrets: SecretReader;
+}
+
+export function dataset(dependencies: DatasetDependencies): Kind<ObservedDataset, DatasetStatus> {
+  const { blobs, secrets } = dependencies;
   return {
     type: DATASET,
-    childTypes: [],
-    observe,
+    childTypes: [Job],
+    watches: [Job, Pod],
+    observe: (object, view) => observe(object, view, dependencies),
     decide,
     dependencies: (object) => {
       const { datasets, suites } = referencesOf((object as unknown as Dataset).spec);
@@ -169,6 +203,12 @@ export function dataset(blobs: BlobStore, secrets: SecretReader): Kind<ObservedD
         ...suites.map((name) => ({ type: EVAL_SUITE, name })),
       ];
     },
-    effects: { fetch: fetchEffect(blobs, secrets), prepare: prepareEffect(blobs) },
+    effects: {
+      fetch: fetchEffect(blobs, secrets),
+      prepare: prepareEffect(blobs),
+      stage: stageEffect(blobs),
+      admit: admit(dependencies),
+      verify: verify(dependencies),
+    },
   };
 }

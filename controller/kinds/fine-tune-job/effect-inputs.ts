@@ -32,7 +32,7 @@ export interface VerifyInput {
   /** As the stores know the object: `Kind/namespace/name/uid`. */
   readonly object: string;
   readonly digest: string;
-  readonly type: "adapter" | "model";
+  readonly type: "adapter" | "model" | "dataset";
   /** It was looked at before, and is in the status since. */
   readonly known: boolean;
 }

@@ -137,6 +137,6 @@ async function manifestOf(
 function foreign(digest: string, what: string): SlipwayError {
   return new SlipwayError(
     "ArtifactInvalid",
-    `${what} of the artifact ${digest} was not stored by a pod of this FineTuneJob`,
+    `${what} of the artifact ${digest} was not stored by a pod of this object`,
   );
 }

@@ -85,6 +85,7 @@ export const FULL: Readonly<Record<string, Spec>> = {
     ],
     gates: { minRows: 10, maxDropShare: 0.5, maxPiiRows: 0 },
     shareWith: ["team-b"],
+    pod: { resources: { limits: { memory: "1Gi" } } },
   },
   FineTuneJob: {
     baseModel: {
