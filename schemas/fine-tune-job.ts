@@ -1,6 +1,7 @@
 import * as z from "zod";
 import {
   commitId,
+  decimal,
   digest,
   durationBetween,
   localRef,
@@ -9,7 +10,7 @@ import {
   statusBase,
   withRules,
 } from "./common.ts";
-import { hyperparameters, loraAdapter, mlflow } from "./fine-tune-training.ts";
+import { hostedTraining, hyperparameters, loraAdapter, mlflow } from "./fine-tune-training.ts";
 import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
 import { podOptions, quantity } from "./pod.ts";
 
@@ -25,10 +26,10 @@ const baseModel = z.strictObject({
     .min(1)
     .max(512)
     .regex(
-      /^(hf:\/\/[A-Za-z0-9][A-Za-z0-9_.-]*\/[A-Za-z0-9_.-]+(@[A-Za-z0-9_./-]+)?|artifact:sha256:[0-9a-f]{64}|pvc:\/\/[a-z0-9]([-a-z0-9.]*[a-z0-9])?(\/[A-Za-z0-9_][A-Za-z0-9_.@+-]*)*)$/,
+      /^(hf:\/\/[A-Za-z0-9][A-Za-z0-9_.-]*\/[A-Za-z0-9_.-]+(@[A-Za-z0-9_./-]+)?|artifact:sha256:[0-9a-f]{64}|pvc:\/\/[a-z0-9]([-a-z0-9.]*[a-z0-9])?(\/[A-Za-z0-9_][A-Za-z0-9_.@+-]*)*|[A-Za-z0-9][A-Za-z0-9_.:-]*)$/,
     )
     .describe(
-      "hf://org/name@revision (a hub; pin a commit), artifact:sha256:… (made by another FineTuneJob) or pvc://claim/folder.",
+      "hf://org/name@revision (a hub; pin a commit), artifact:sha256:… (made by another FineTuneJob) or pvc://claim/folder. backend: openai: the provider's name of a model.",
     ),
   file: z
     .string()
@@ -74,6 +75,8 @@ const workVolume = z
     "A volume for scratch and checkpoints that outlives a pod; absent: the node's disk, and a checkpoint is fetched again.",
   );
 
+const HOSTED_HYPERPARAMETERS = ["epochs", "batchSize", "seed", "beta"];
+
 export const fineTuneJobSpec = withRules(
   z.strictObject({
     description: z.string().max(1024).optional(),
@@ -89,7 +92,13 @@ export const fineTuneJobSpec = withRules(
       ),
     adapter: loraAdapter.optional().describe("Absent: the whole model is trained."),
     framework: z.enum(["torch", "tensorflow"]).default("torch"),
-    backend: z.enum(["kubernetes"]).default("kubernetes").describe("kubernetes: a Job in this namespace."),
+    backend: z
+      .enum(["kubernetes", "openai"])
+      .default("kubernetes")
+      .describe(
+        "kubernetes: a Job in this namespace. openai: a job of a provider with OpenAI's fine-tuning API.",
+      ),
+    openai: hostedTraining.optional(),
     hyperparameters: hyperparameters.default({}),
     mlflow: mlflow.optional(),
     runPolicy: runPolicy.default({ onChange: "Manual", retries: 3, timeout: "24h" }),
@@ -100,6 +109,44 @@ export const fineTuneJobSpec = withRules(
       .optional()
       .describe("True cancels the training; it keeps its last checkpoint, from which false goes on."),
   }),
+  {
+    rule: "self.backend == oldSelf.backend",
+    message: "backend cannot be changed: make another FineTuneJob",
+  },
+  {
+    rule: "(self.backend == 'kubernetes') == self.baseModel.source.matches('^(hf://|artifact:sha256:|pvc://)')",
+    message:
+      "backend: kubernetes needs a baseModel.source that begins with hf://, artifact:sha256: or pvc://, backend: openai the provider's name of a model",
+    check: ({ backend, baseModel: { source } }) =>
+      (backend === "kubernetes") === /^(hf:\/\/|artifact:sha256:|pvc:\/\/)/.test(source),
+  },
+  {
+    rule: "(self.backend == 'openai') == has(self.openai)",
+    message: "backend: openai needs the section openai, and no other backend has it",
+    check: ({ backend, openai }) => (backend === "openai") === (openai !== undefined),
+  },
+  {
+    rule: "self.backend != 'openai' || !(has(self.adapter) || has(self.mlflow) || has(self.pod) || has(self.workVolume) || has(self.baseModel.file) || has(self.baseModel.secretRef))",
+    message:
+      "backend: openai takes no adapter, mlflow, pod, workVolume, baseModel.file or baseModel.secretRef",
+    check: ({
+      backend,
+      adapter,
+      mlflow: registry,
+      pod,
+      workVolume: volume,
+      baseModel: { file, secretRef },
+    }) =>
+      backend !== "openai" ||
+      [adapter, registry, pod, volume, file, secretRef].every((each) => each === undefined),
+  },
+  {
+    rule: "self.backend != 'openai' || !(has(self.hyperparameters.maxSteps) || has(self.hyperparameters.gradientAccumulation) || has(self.hyperparameters.learningRate) || has(self.hyperparameters.warmup) || has(self.hyperparameters.weightDecay) || has(self.hyperparameters.maxGradNorm) || has(self.hyperparameters.maxSequenceLength) || has(self.hyperparameters.saveSteps))",
+    message:
+      "backend: openai takes epochs, batchSize, seed and beta of hyperparameters, and openai.learningRateMultiplier",
+    check: ({ backend, hyperparameters: given }) =>
+      backend !== "openai" || Object.keys(given).every((name) => HOSTED_HYPERPARAMETERS.includes(name)),
+  },
   {
     rule: "self.framework != 'tensorflow' || (self.method == 'sft' && has(self.adapter) && !has(self.baseModel.file))",
     message:
@@ -177,6 +224,16 @@ export const fineTuneJobStatus = z.strictObject({
       trainRows: count.optional(),
       skippedRows: count.optional(),
       truncatedRows: count.optional(),
+    })
+    .optional(),
+  model: z.string().max(512).optional().describe("backend: openai: the provider's name of what was trained."),
+  hosted: z
+    .strictObject({
+      id: z.string().max(128).describe("The provider's job."),
+      state: z.string().max(64),
+      trainedTokens: count.optional(),
+      cost: decimal.optional().describe("US dollars; absent while the price is not known."),
+      paused: z.boolean().optional(),
     })
     .optional(),
   mlflow: z

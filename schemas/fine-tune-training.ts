@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { localRef, withRules } from "./common.ts";
+import { decimal, localRef, secretKeyRef, withRules } from "./common.ts";
 
 /** LoRA: low-rank matrices beside frozen weights (Hu et al. 2021, arXiv:2106.09685); names as in PEFT's LoraConfig. */
 export const loraAdapter = z.strictObject({
@@ -93,3 +93,33 @@ export const mlflow = withRules(
     check: ({ alias, registeredModel }) => alias === undefined || registeredModel !== undefined,
   },
 );
+
+/** A provider with OpenAI's fine-tuning API. */
+export const hostedTraining = z.strictObject({
+  baseURL: z
+    .string()
+    .min(8)
+    .max(2048)
+    .regex(/^https?:\/\/[^\p{Z}\p{Cc}@?#]+$/u)
+    .default("https://api.openai.com/v1"),
+  secretRef: secretKeyRef.describe(
+    "API key. The Secret's annotation slipway.dev/allowed-hosts must name the provider's host.",
+  ),
+  suffix: z
+    .string()
+    .min(1)
+    .max(64)
+    .regex(/^[A-Za-z0-9-]+$/)
+    .optional()
+    .describe("Part of the trained model's name."),
+  learningRateMultiplier: z
+    .number()
+    .min(0.0001)
+    .max(1000)
+    .optional()
+    .describe("The provider's choice unless given."),
+  pricePerMillionTrainedTokens: decimal
+    .optional()
+    .describe("US dollars. Without it the cost is unknown and shown as such."),
+});
+export type HostedTraining = z.infer<typeof hostedTraining>;

@@ -234,8 +234,19 @@ const dataset: Behaviour<DatasetSpec> = {
 /** What changes neither the weights nor what they are made from is not here: where it runs, retries, the registry. */
 const fineTuneJob: Behaviour<FineTuneJobSpec> = {
   version: 1,
-  fields: ({ baseModel, split, validationSplit, method, adapter, framework, backend, hyperparameters }) =>
+  fields: ({
+    baseModel,
+    split,
+    validationSplit,
+    method,
+    adapter,
+    framework,
+    backend,
+    hyperparameters,
+    openai,
+  }) =>
     ({
+      openai: openai && { baseURL: openai.baseURL, learningRateMultiplier: openai.learningRateMultiplier },
       baseModel: { source: baseModel.source, file: baseModel.file },
       adapter: adapter && withoutDefaults(adapter, { type: "lora", r: 8, alpha: 16, dropout: 0 }),
       hyperparameters: nonEmpty(hyperparameters),

@@ -24,6 +24,8 @@ const owned = KINDS.filter(({ kind, internal }) => !internal && kind !== "Reposi
 export const CONTROLLER_RULES: readonly Rule[] = [
   { apiGroups: [GROUP], resources: plurals, verbs: READ },
   { apiGroups: [GROUP], resources: ["evalruns"], verbs: ["create", "patch", "delete"] },
+  // For its finalizer: a provider's paid job is cancelled before the object goes.
+  { apiGroups: [GROUP], resources: ["finetunejobs"], verbs: ["patch"] },
   {
     apiGroups: [GROUP],
     resources: plurals.map((plural) => `${plural}/status`),

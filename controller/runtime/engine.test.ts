@@ -9,7 +9,7 @@ import { EchoFilter } from "./echo.ts";
 import type { EffectRunner } from "./effects.ts";
 import { Engine } from "./engine.ts";
 import { OwnWrites } from "./freshness.ts";
-import type { Decision, Kind, View } from "./kind.ts";
+import type { Decision, EffectOutcome, Kind, View } from "./kind.ts";
 import { type Status, statusOf } from "./status.ts";
 
 const TOY: ResourceType = { group: "t.dev", version: "v1", kind: "Toy", plural: "toys", namespaced: true };
@@ -141,6 +141,64 @@ beforeEach(() => {
     mayWrite: () => ports.leading,
     wake: () => {},
     log: createLogger("silent"),
+  });
+});
+
+describe("a kind that has something outside of the cluster", () => {
+  const request = { name: "cancel", inputDigest: "d", input: 1, attempt: 1, durable: true };
+  const outside = { name: "t.dev/outside", needed: () => true, release: () => request };
+  const kind = () => ({ ...kindOf(() => decided({ children: [map("x")] })), finalizer: outside });
+  const finalizers = () => toy().metadata.finalizers;
+  let outcome: EffectOutcome | undefined;
+
+  beforeEach(() => {
+    outcome = undefined;
+    Object.assign(ports.view, { effect: () => outcome });
+    const patch = ports.client.patch;
+    ports.client.patch = async <T extends KubeObject>(...args: Parameters<typeof patch>) => {
+      const { metadata } = args[3] as { metadata?: { finalizers?: string[] } };
+      if (!metadata?.finalizers) return patch<T>(...args);
+      ports.log.push(`finalizers ${metadata.finalizers.join(",")}`);
+      put({ metadata: { ...toy().metadata, ...metadata } });
+      return toy() as T;
+    };
+  });
+
+  test("holds its objects before it does anything for them", async () => {
+    expect(await engine.reconcile(kind(), "a/b", signal)).toEqual({ result: "changed" });
+    expect(ports.log).toEqual(["finalizers t.dev/outside"]);
+    await engine.reconcile(kind(), "a/b", signal);
+    expect(ports.log).toContain("apply a/x");
+  });
+
+  test("lets a deleted one go once the effect has ended, and not before", async () => {
+    put({ metadata: { finalizers: ["other", "t.dev/outside"], deletionTimestamp: "2030-01-01T00:00:00Z" } });
+    const reconcile = () => engine.reconcile(kind(), "a/b", signal);
+    expect(await reconcile()).toEqual({ result: "deleting" });
+    outcome = {
+      state: "Failed",
+      attempt: 1,
+      startedAt: 0,
+      error: { code: "X", message: "m", retryable: true },
+    };
+    await reconcile();
+    expect(ports.log).toEqual(["effects cancel", "effects cancel"]);
+    expect(finalizers()).toContain("t.dev/outside");
+    outcome = { state: "Succeeded", attempt: 2, startedAt: 0 };
+    await reconcile();
+    expect(finalizers()).toEqual(["other"]);
+  });
+
+  test("does not hold a deleted one for ever when the effect can never end", async () => {
+    put({ metadata: { finalizers: ["t.dev/outside"], deletionTimestamp: "2030-01-01T00:00:00Z" } });
+    outcome = {
+      state: "Failed",
+      attempt: 1,
+      startedAt: 0,
+      error: { code: "X", message: "m", retryable: false },
+    };
+    await engine.reconcile(kind(), "a/b", signal);
+    expect(finalizers()).toEqual([]);
   });
 });
 

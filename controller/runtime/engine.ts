@@ -1,3 +1,4 @@
+import { FIELD_MANAGER } from "../../schemas/kind.ts";
 import { SlipwayError } from "../errors.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { EventRecorder } from "../kube/events.ts";
@@ -70,7 +71,7 @@ export class Engine {
    * @throws what is worth another try
    */
   async reconcile(kind: Kind, key: string, signal: AbortSignal, failures = 0): Promise<ReconcileResult> {
-    const { view, effects, mayWrite } = this.#options;
+    const { view, mayWrite } = this.#options;
     const { namespace = "", name } = splitKey(key);
     if (!mayWrite())
       throw new SlipwayError("NotLeading", "this process does not lead any more", { retryable: true });
@@ -79,10 +80,14 @@ export class Engine {
     if (!object) return { result: "gone" };
     const id = objectId(kind.type, namespace, name);
     if (object.metadata.deletionTimestamp !== undefined) {
-      await effects.abort(ownerOf(kind, object));
-      return { result: "deleting" };
+      return this.#release(kind, object);
     }
     try {
+      if (kind.finalizer?.needed(object) && !hasFinalizer(kind, object)) {
+        const finalizers = [...(object.metadata.finalizers ?? []), kind.finalizer.name];
+        await this.#setFinalizers(kind, object, finalizers);
+        return { result: "changed" };
+      }
       if (!kind.suspends && (object.spec as { suspend?: unknown } | undefined)?.suspend === true) {
         await this.#status.write(kind.type, id, object, suspendedStatus(object), signal);
         return { result: "suspended" };
@@ -107,6 +112,36 @@ export class Engine {
       result: written || children.applied + children.deleted > 0 ? "changed" : "unchanged",
       ...(Number.isFinite(requeueAfterMs) ? { requeueAfterMs } : {}),
     };
+  }
+
+  /** Ends what a deleted object has outside of the cluster, then lets it go. */
+  async #release(kind: Kind, object: KubeObject): Promise<ReconcileResult> {
+    const { effects, view, log } = this.#options;
+    const owner = ownerOf(kind, object);
+    const request = hasFinalizer(kind, object) ? kind.finalizer?.release(object, view) : undefined;
+    const outcome = request && view.effect(owner.ref, request.name, request.inputDigest);
+    const failed = outcome?.state === "Failed" ? outcome.error : undefined;
+    if (request && outcome?.state !== "Succeeded" && !(failed && !failed.retryable)) {
+      await effects.retain(owner, [{ ...request, attempt: (outcome?.attempt ?? 1) + (failed ? 1 : 0) }]);
+      return { result: "deleting" };
+    }
+    await effects.abort(owner);
+    if (failed)
+      log.error({ object: keyOf(object), code: failed.code }, "what it has elsewhere could not be ended");
+    if (hasFinalizer(kind, object)) {
+      const left = (object.metadata.finalizers ?? []).filter((name) => name !== kind.finalizer?.name);
+      await this.#setFinalizers(kind, object, left);
+    }
+    return { result: "deleting" };
+  }
+
+  async #setFinalizers(kind: Kind, object: KubeObject, finalizers: readonly string[]): Promise<void> {
+    const { namespace, name, resourceVersion } = object.metadata;
+    const body = { metadata: { finalizers, resourceVersion } };
+    await this.#options.client.patch(kind.type, namespace, name, body, {
+      contentType: "application/merge-patch+json",
+      fieldManager: FIELD_MANAGER,
+    });
   }
 
   /** Says in the status what a person has to mend; throws what is worth another try. */
@@ -168,6 +203,10 @@ export class Engine {
   #now(): Date {
     return this.#options.now?.() ?? new Date();
   }
+}
+
+function hasFinalizer({ finalizer }: Kind, { metadata }: KubeObject): boolean {
+  return finalizer !== undefined && (metadata.finalizers ?? []).includes(finalizer.name);
 }
 
 export function ownerOf(kind: Kind, object: KubeObject): EffectOwner {

@@ -84,6 +84,15 @@ export interface Decision<Status> {
   readonly events?: readonly EventNote[];
 }
 
+/** Holds a deletion until an effect has let go of what the object has elsewhere. */
+export interface Finalizer {
+  readonly name: string;
+  /** Whether this object may have anything outside. */
+  needed(object: KubeObject): boolean;
+  /** Lets go of all of it; undefined when there is nothing. A failure that no retry mends lets the object go. */
+  release(object: KubeObject, view: View): EffectRequest | undefined;
+}
+
 /**
  * One kind: no I/O in it. The engine reads with `observe`, decides with `decide`, applies the children with
  * server-side apply, prunes, starts effects, and writes the status once if it changed.
@@ -98,6 +107,8 @@ export interface Kind<Observed = unknown, Status = unknown> {
   readonly watches?: readonly ResourceType[];
   /** True: `decide` heeds `spec.suspend` itself, because what runs must not go on. */
   readonly suspends?: boolean;
+  /** What has to end outside of the cluster before an object may go. */
+  readonly finalizer?: Finalizer;
   observe(object: KubeObject, view: View): Observed;
   decide(observed: Observed, now: Date): Decision<Status>;
   /** Objects, of the same namespace unless one is given, that wake this one when they change. */

@@ -187,10 +187,15 @@ export class OpenApi {
 function toJsonSchema(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(toJsonSchema);
   if (!isRecord(node)) return node;
-  const { nullable, ...rest } = Object.fromEntries(
+  const { nullable, ...rest }: Json = Object.fromEntries(
     Object.entries(node).map(([key, value]) => [key, toJsonSchema(value)]),
   );
   if (typeof rest.$ref === "string" && rest.$ref.startsWith("#/")) rest.$ref = `openapi${rest.$ref}`;
+  // As OpenAPI 3.0 and draft 4 say it.
+  if (rest.exclusiveMinimum === true) {
+    rest.exclusiveMinimum = rest.minimum;
+    delete rest.minimum;
+  }
   // A property called "nullable" is a schema, the keyword is a boolean.
   if (typeof nullable === "boolean") return nullable ? { anyOf: [{ type: "null" }, rest] } : rest;
   return nullable === undefined ? rest : { ...rest, nullable };

@@ -9,6 +9,7 @@ import { requestedAt } from "../../runtime/status.ts";
 import type { WorkReport } from "../../store/store.ts";
 import { revisionFields } from "../types.ts";
 import { admitRequest, verifyRequest } from "./effect-inputs.ts";
+import { advanceHosted, cancelFormer } from "./hosted/decide.ts";
 import { childName, configMap, trainingJob, workClaim } from "./manifests.ts";
 import { FINAL_CODES, jobState, latestPod, podTrouble, type Trouble, wasKilledForMemory } from "./pods.ts";
 import { finalProgress, plainText, progressOf, resultOf, type TrainingResult } from "./reports.ts";
@@ -55,7 +56,7 @@ export function decide(observed: ObservedJob, now: Date): FineTuneDecision {
     onChange: job.spec.runPolicy.onChange,
     asked: asked !== undefined && asked !== before.lastHandledRequestedAt,
     hold: job.spec.suspend === true,
-    gone: before.training !== undefined && !observed.work(childName(job, before.training)).job,
+    idle: isIdle(observed, before.training),
     stored: !hasCondition(before.conditions, "Ready", "ArtifactMissing"),
     commit,
     report,
@@ -69,12 +70,35 @@ export function decide(observed: ObservedJob, now: Date): FineTuneDecision {
     return none({ ...known, conditions: reconciling(reason, message) });
   }
   const base: FineTuneJobStatus = { ...known, ...revision, training };
-  const decision = advance(observed, base, training, now);
+  const decision =
+    job.spec.backend === "openai"
+      ? hosted(observed, base, training, now)
+      : advance(observed, base, training, now);
   const { conditions = [] } = decision.status;
   return {
     ...decision,
     status: { ...decision.status, conditions: [...conditions, upToDate(training, wanted)] },
   };
+}
+
+function hosted(
+  observed: ObservedJob,
+  status: FineTuneJobStatus,
+  training: Training,
+  now: Date,
+): FineTuneDecision {
+  const former = observed.job.status?.training;
+  const replaced = former?.state === "Running" && !sameTraining(former, training);
+  return (
+    (replaced && cancelFormer(observed, former, status, now)) ||
+    advanceHosted(observed, status, training, now)
+  );
+}
+
+/** A training that has not said anything is not under way; neither is one whose Job is gone. */
+function isIdle({ job, report, work }: ObservedJob, training: Training | undefined): boolean {
+  if (!training || job.spec.backend === "openai") return false;
+  return !report(inputOf(training)) || !work(childName(job, training)).job;
 }
 
 const none = (status: FineTuneJobStatus): FineTuneDecision => ({ children: [], effects: [], status });
@@ -89,11 +113,12 @@ function keptFields({
   base,
   metrics,
   mlflow,
+  model,
   revision,
   shortRevision,
 }: FineTuneJobStatus): FineTuneJobStatus {
   return JSON.parse(
-    JSON.stringify({ revision, shortRevision, artifact, base, metrics, mlflow }),
+    JSON.stringify({ revision, shortRevision, artifact, base, metrics, mlflow, model }),
   ) as FineTuneJobStatus;
 }
 

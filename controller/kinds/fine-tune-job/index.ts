@@ -8,6 +8,8 @@ import { tenantOf } from "../tenant.ts";
 import { DATASET, FINE_TUNE_JOB, REPOSITORY } from "../types.ts";
 import { decide, type ObservedJob } from "./decide.ts";
 import { admit, type EffectDependencies, verify } from "./effects.ts";
+import { hostedEffects } from "./hosted/effects.ts";
+import { releaseRequest } from "./hosted/inputs.ts";
 
 export interface FineTuneDependencies extends EffectDependencies {
   /** The controller as pods reach it, without a slash at the end. */
@@ -53,6 +55,16 @@ export function fineTuneJob(dependencies: FineTuneDependencies): Kind<ObservedJo
     dependencies: (object) => [
       { type: DATASET, name: (object as unknown as FineTuneJob).spec.datasetRef.name },
     ],
-    effects: { admit: admit(dependencies), verify: verify(dependencies) },
+    effects: {
+      admit: admit(dependencies),
+      verify: verify(dependencies),
+      ...hostedEffects(dependencies),
+    },
+    finalizer: {
+      name: "slipway.dev/cancel-hosted-training",
+      needed: (object) => (object as unknown as FineTuneJob).spec.backend === "openai",
+      release: (object, view) =>
+        releaseRequest({ job: object as unknown as FineTuneJob, account: tenantOf(object, view) }),
+    },
   };
 }

@@ -33,14 +33,24 @@ export function wantedTraining(
   if (!artifact || !isReady(dataset))
     return { missing: { reason: "DatasetNotReady", message: `Dataset ${name} is not Ready` } };
   const revision = revisionOf(job as never, () => artifact.revision)!;
-  const { pod, workVolume, mlflow, runPolicy, baseModel } = job.spec;
+  const { pod, workVolume, mlflow, runPolicy, baseModel, openai } = job.spec;
   const { retries, timeout, queueName } = runPolicy;
   const { endpoint, secretRef } = baseModel;
   return {
     revision,
     dataset: artifact.digest,
     identity: digestOf({ revision, dataset: artifact.digest }),
-    options: digestOf({ pod, workVolume, mlflow, retries, timeout, queueName, endpoint, secretRef } as never),
+    options: digestOf({
+      pod,
+      workVolume,
+      mlflow,
+      retries,
+      timeout,
+      queueName,
+      endpoint,
+      secretRef,
+      openai,
+    } as never),
   };
 }
 
@@ -62,8 +72,8 @@ export interface Choice {
   readonly asked: boolean;
   /** True: nothing is started, `spec.suspend`. */
   readonly hold: boolean;
-  /** Whether the former's Job has gone, so that it could only go on with what is asked for now. */
-  readonly gone: boolean;
+  /** Whether the former has not begun to work, or its Job has gone: there is nothing to lose. */
+  readonly idle: boolean;
   /** Whether what was trained is still stored, as far as is known. */
   readonly stored: boolean;
   /** Where the object's Repository is. */
@@ -81,9 +91,7 @@ export function chooseTraining(choice: Choice): Training | undefined {
   const { former, wanted, onChange, asked, stored } = choice;
   if ("missing" in wanted || choice.hold) return former;
   if (!former) return startTraining(choice, wanted);
-  // One that has failed, that has not begun to work, or whose Job is gone: there is nothing to lose.
-  const idle = choice.gone || !choice.report(inputOf(former));
-  const failed = former.state === "Failed" || (former.state === "Running" && idle);
+  const failed = former.state === "Failed" || (former.state === "Running" && choice.idle);
   if (former.identity === wanted.identity) {
     const otherOptions = former.options !== wanted.options && former.state !== "Succeeded";
     const again = otherOptions && (failed || asked || onChange === "Auto");

@@ -26,6 +26,15 @@ export const MINIMAL: Readonly<Record<string, Spec>> = {
   },
 };
 
+/** A FineTuneJob that a provider runs. */
+export const HOSTED: Spec = {
+  backend: "openai",
+  baseModel: { source: "gpt-small-2026-01-01" },
+  datasetRef: { name: "rows" },
+  hyperparameters: { epochs: 3, seed: 7 },
+  openai: { secretRef: { name: "key" }, suffix: "triage", pricePerMillionTrainedTokens: "3.00" },
+};
+
 /** One object of each kind with the optional sections, so that defaults inside them apply too. */
 export const FULL: Readonly<Record<string, Spec>> = {
   Repository: {

@@ -1,4 +1,4 @@
-import { variant } from "./manifests.ts";
+import { HOSTED, variant } from "./manifests.ts";
 
 const series = { name: "a", type: "Prometheus", thresholds: { alert: 1 } };
 const probe = { name: "a", type: "Probe", probe: { measure: "latency" } };
@@ -89,6 +89,30 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
     {
       field: "spec",
       spec: variant("FineTuneJob", { framework: "tensorflow" }),
+    },
+  "FineTuneJob spec: backend cannot be changed: make another FineTuneJob": {
+    field: "spec",
+    before: variant("FineTuneJob", {}),
+    spec: HOSTED,
+  },
+  "FineTuneJob spec: backend: kubernetes needs a baseModel.source that begins with hf://, artifact:sha256: or pvc://, backend: openai the provider's name of a model":
+    {
+      field: "spec",
+      spec: { ...HOSTED, baseModel: { source: "hf://org/small" } },
+    },
+  "FineTuneJob spec: backend: openai needs the section openai, and no other backend has it": {
+    field: "spec",
+    spec: { ...HOSTED, openai: undefined },
+  },
+  "FineTuneJob spec: backend: openai takes no adapter, mlflow, pod, workVolume, baseModel.file or baseModel.secretRef":
+    {
+      field: "spec",
+      spec: { ...HOSTED, adapter: {} },
+    },
+  "FineTuneJob spec: backend: openai takes epochs, batchSize, seed and beta of hyperparameters, and openai.learningRateMultiplier":
+    {
+      field: "spec",
+      spec: { ...HOSTED, hyperparameters: { learningRate: 0.001 } },
     },
   "FineTuneJob spec.runPolicy.timeout: write a duration from 1m to 500h": {
     field: "spec.runPolicy.timeout",
