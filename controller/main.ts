@@ -86,7 +86,7 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
       modelDeployment({ ...work, workUrl: url }),
       evalSuite(state.blobs),
       evalRun({ state, secrets }),
-      monitor({ secrets, client }),
+      monitor({ secrets, client, blobs: state.blobs }),
     ] as unknown as Kind[];
     const manager = new Manager({
       client,

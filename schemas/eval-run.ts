@@ -16,7 +16,7 @@ export const evalRunSpec = withRules(
       revision,
       bundle: digest.describe("Cases, assertions, gates and budget, in the blob store."),
     }),
-    trigger: z.enum(["PullRequest", "Merge", "Rollout"]),
+    trigger: z.enum(["PullRequest", "Merge", "Rollout", "Monitor"]),
     pullRequest: z.int().min(1).optional(),
     repository: objectName.optional(),
     base: side.optional().describe("Absent when there is nothing to compare with."),

@@ -10,6 +10,8 @@ export const LABEL_REPOSITORY = "slipway.dev/repository";
 /** On pod templates: the uid of the custom resource whose work the pod does. */
 export const LABEL_OWNER_UID = "slipway.dev/owner-uid";
 export const LABEL_REVISION = "slipway.dev/revision";
+/** On EvalRuns: the signal of the Monitor that they replay. */
+export const LABEL_MONITOR_SIGNAL = "slipway.dev/monitor-signal";
 export const ANNOTATION_REQUESTED_AT = "slipway.dev/requestedAt";
 export const ANNOTATION_ALLOWED_HOSTS = "slipway.dev/allowed-hosts";
 export const FIELD_MANAGER = "slipway";

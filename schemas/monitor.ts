@@ -1,9 +1,11 @@
 import { z } from "zod";
 import {
+  digest,
   durationBetween,
   localRef,
   mapKeys,
   objectName,
+  revision,
   secretKeyRef,
   statusBase,
   suspend,
@@ -121,14 +123,38 @@ export const prometheusSettings = z.strictObject({
 });
 export type PrometheusSettings = z.infer<typeof prometheusSettings>;
 
+export const replaySignal = z.strictObject({
+  suiteRef: localRef.describe(
+    "The EvalSuite whose cases are asked again; of its targets those on the watched deployment.",
+  ),
+  every: durationBetween("1m", "168h")
+    .default("24h")
+    .describe("How often. Every answer is asked for anew, so it costs what the suite costs."),
+  metric: z
+    .enum(["pass-rate", "score", "latency"])
+    .default("pass-rate")
+    .describe("pass-rate and score from 0 to 1, latency in ms; the mean over cases."),
+  reference: z
+    .enum(["None", "FirstRun", "LastPass"])
+    .default("None")
+    .describe(
+      "None: the value is the metric. FirstRun, LastPass: it is the difference to the first run of this signal on the same suite, or to the last run of the suite itself that passed; a limit is passed only where the whole paired interval lies beyond it.",
+    ),
+  keep: z.int().min(1).max(20).default(5).describe("How many runs are kept."),
+});
+export type ReplaySignal = z.infer<typeof replaySignal>;
+
 export const signal = withRules(
   z.strictObject({
     name: objectName,
     type: z
-      .enum(["Probe", "Prometheus"])
-      .describe("Probe: real requests to the target's endpoint. Prometheus: what a server has measured."),
+      .enum(["Probe", "Prometheus", "Replay"])
+      .describe(
+        "Probe: real requests to the target's endpoint. Prometheus: what a server has measured. Replay: the cases of an EvalSuite, asked again.",
+      ),
     probe: probeSignal.optional(),
     prometheus: prometheusSignal.optional(),
+    replay: replaySignal.optional(),
     thresholds,
     for: durationBetween("0s", "24h")
       .default("0s")
@@ -141,11 +167,12 @@ export const signal = withRules(
       .describe("The state while there is nothing to measure: OK, NO_DATA or ALERT."),
   }),
   {
-    rule: "(self.type == 'Probe') == has(self.probe) && (self.type == 'Prometheus') == has(self.prometheus)",
+    rule: "(self.type == 'Probe') == has(self.probe) && (self.type == 'Prometheus') == has(self.prometheus) && (self.type == 'Replay') == has(self.replay)",
     message: "a signal needs the section that its type names, and no other",
     check: (self) =>
       (self.type === "Probe") === (self.probe !== undefined) &&
-      (self.type === "Prometheus") === (self.prometheus !== undefined),
+      (self.type === "Prometheus") === (self.prometheus !== undefined) &&
+      (self.type === "Replay") === (self.replay !== undefined),
   },
 );
 export type MonitorSignal = z.infer<typeof signal>;
@@ -284,6 +311,11 @@ export const signalStatus = z.strictObject({
     .optional()
     .meta(mapKeys("state"))
     .describe("Worse states that have not lasted for the signal's `for` yet."),
+  run: z.string().max(253).optional().describe("Replay: the EvalRun that the value is from."),
+  reference: z
+    .strictObject({ run: z.string().max(253), result: digest, suite: revision })
+    .optional()
+    .describe("Replay: the run that is compared with, its result, and the suite's revision."),
 });
 export type SignalStatus = z.infer<typeof signalStatus>;
 

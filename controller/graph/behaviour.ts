@@ -281,6 +281,18 @@ const monitor: Behaviour<MonitorSpec> = {
       name: spec.targetRef.name,
       field: "spec.targetRef.name",
     },
+    ...spec.signals.flatMap(({ replay }, i): Edge[] =>
+      replay
+        ? [
+            {
+              type: "observes",
+              kind: "EvalSuite",
+              name: replay.suiteRef.name,
+              field: `spec.signals[${i}].replay.suiteRef.name`,
+            },
+          ]
+        : [],
+    ),
   ],
 };
 

@@ -9,6 +9,8 @@ export interface EvaluateInput {
   readonly namespace: string;
   readonly serviceAccountName: string;
   readonly spec: EvalRun["spec"];
+  /** Answers that were given before are not used. */
+  readonly answersSince?: string;
 }
 
 /** What the effect answers: the summary for the status; the whole result is a blob. */
@@ -50,7 +52,16 @@ const FINAL_REASONS = new Set([
 ]);
 
 export function evaluateInput(run: EvalRun, serviceAccountName: string): EvaluateInput {
-  return { namespace: run.metadata.namespace ?? "", serviceAccountName, spec: run.spec };
+  const { namespace = "", creationTimestamp } = run.metadata as {
+    namespace?: string;
+    creationTimestamp?: string;
+  };
+  // A replay asks what the model answers now. What the run itself was answered before a restart counts.
+  const since =
+    run.spec.trigger === "Monitor" && creationTimestamp !== undefined
+      ? { answersSince: creationTimestamp }
+      : {};
+  return { namespace, serviceAccountName, spec: run.spec, ...since };
 }
 
 /**

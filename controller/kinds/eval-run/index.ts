@@ -34,7 +34,7 @@ export interface EvalRunDependencies {
 /** Answers are cached as they come, so that an evaluation that is started again asks only what is missing. */
 function evaluate({ state, secrets }: EvalRunDependencies): EffectHandler {
   return async (input, { signal, log, progress }) => {
-    const { namespace, serviceAccountName, spec } = input as unknown as EvaluateInput;
+    const { namespace, serviceAccountName, spec, answersSince } = input as unknown as EvaluateInput;
     const load = async <T>(digest: string) =>
       JSON.parse(new TextDecoder().decode(await state.blobs.get(digest))) as T;
     const suite = await load<SuiteBundle>(spec.suite.bundle);
@@ -48,7 +48,8 @@ function evaluate({ state, secrets }: EvalRunDependencies): EffectHandler {
         now: Date.now,
         signal,
         log,
-        maxAgeMs: MAX_ANSWER_AGE_MS,
+        maxAgeMs:
+          answersSince === undefined ? MAX_ANSWER_AGE_MS : Math.max(0, Date.now() - Date.parse(answersSince)),
         onProgress: ({ done, total }) => progress({ done, total }),
       },
     );

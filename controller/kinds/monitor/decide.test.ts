@@ -47,7 +47,16 @@ const sample = (latencyMs: number | undefined, at = NOW) => ({
 const probed = (...samples: object[]) => succeeded({ samples });
 const look = (probe: ObservedMonitor["probe"], of = monitor(), now = NOW) =>
   decide(
-    { monitor: of, target, serviceAccountName: "team", probe, query: undefined, actions: new Map() },
+    {
+      monitor: of,
+      target,
+      serviceAccountName: "team",
+      probe,
+      query: undefined,
+      actions: new Map(),
+      replays: new Map(),
+      runs: [],
+    },
     now,
   );
 
@@ -67,6 +76,8 @@ describe("conditions", () => {
         probe: undefined,
         query: undefined,
         actions: new Map(),
+        replays: new Map(),
+        runs: [],
         target,
         ...(changes as object),
       },
@@ -173,6 +184,8 @@ test("what is known stays while the target is away", () => {
       probe: undefined,
       query: undefined,
       actions: new Map(),
+      replays: new Map(),
+      runs: [],
     },
     NOW,
   );

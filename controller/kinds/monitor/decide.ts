@@ -1,27 +1,18 @@
-import { durationMs } from "../../../schemas/common.ts";
+import type { EvalRun } from "../../../schemas/eval-run.ts";
 import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
-import type {
-  Monitor,
-  MonitorSignal,
-  MonitorStatus,
-  SignalStatus,
-  Transition,
-} from "../../../schemas/monitor.ts";
+import type { Monitor, MonitorStatus, SignalStatus, Transition } from "../../../schemas/monitor.ts";
 import type { Json } from "../../graph/canonical.ts";
 import { revisionOf } from "../../graph/graph.ts";
-import type { KubeObject } from "../../kube/resources.ts";
 import { ready, reconciling } from "../../runtime/conditions.ts";
-import type { Decision, EffectOutcome, EffectRequest, EventNote } from "../../runtime/kind.ts";
-import { requestedAt } from "../../runtime/status.ts";
+import type { Decision, EffectOutcome, EventNote } from "../../runtime/kind.ts";
 import { revisionFields } from "../types.ts";
 import { decideActions, planDigest } from "./actions/plan.ts";
 import { ruleRemoval, ruleStatus } from "./actions/prometheus-rule.ts";
-import { nextAttempt } from "./attempts.ts";
 import { actionsCondition, alertingCondition, telemetryCondition } from "./conditions.ts";
-import { probeConfig, probeReading, probeRequest } from "./signals/probe.ts";
-import { queryInput, queryReading, queryRequest } from "./signals/prometheus.ts";
-import { judge, type Reading, timestamp, transitionsOf, worstOf } from "./state.ts";
-import { endpointOfTarget, type TargetEndpoint } from "./target.ts";
+import { type Measuring, measure } from "./measure.ts";
+import { asChild, type ObservedReplay } from "./signals/replay.ts";
+import { judge, timestamp, transitionsOf, worstOf } from "./state.ts";
+import { endpointOfTarget } from "./target.ts";
 
 export interface ObservedMonitor {
   readonly monitor: Monitor;
@@ -29,6 +20,10 @@ export interface ObservedMonitor {
   readonly serviceAccountName: string;
   readonly probe: EffectOutcome | undefined;
   readonly query: EffectOutcome | undefined;
+  /** By signal. */
+  readonly replays: ReadonlyMap<string, ObservedReplay>;
+  /** Every EvalRun of this Monitor, also of signals that are gone. */
+  readonly runs: readonly EvalRun[];
   /** Of the call that each action wants made now, by the action's name. */
   readonly actions: ReadonlyMap<string, EffectOutcome | undefined>;
 }
@@ -50,13 +45,13 @@ export function decide(observed: ObservedMonitor, now: Date): Decision<MonitorSt
       ? (["TargetNotReady", `ModelDeployment ${name} has no endpoint yet`] as const)
       : (["TargetNotFound", `there is no ModelDeployment ${name}`] as const);
     return {
-      children: [],
+      children: observed.runs.map(asChild),
       effects: [],
       status: { ...kept(monitor), ...identity, conditions: reconciling(reason, message) },
     };
   }
   const measuring = measure(observed, target, endpoint, now);
-  const { signals, history, transitions } = advance(monitor, measuring.readings, now);
+  const { signals, history, transitions } = advance(monitor, measuring, now);
   const context = { serviceAccountName: observed.serviceAccountName, target };
   const actions = decideActions(monitor, observed.actions, context, now);
   const rule = ruleOf(observed);
@@ -64,7 +59,7 @@ export function decide(observed: ObservedMonitor, now: Date): Decision<MonitorSt
   const before = monitor.status ?? {};
   const open = monitor.spec.signals.length - signals.length;
   return {
-    children: [],
+    children: measuring.children,
     effects: [...measuring.effects, ...actions.effects, ...rule.effects],
     status: {
       ...identity,
@@ -118,51 +113,13 @@ function ruleOf({ monitor, actions, serviceAccountName }: ObservedMonitor) {
   return { effects: [request], name: monitor.status?.rule, condition: undefined };
 }
 
-interface Measuring {
-  readonly effects: readonly EffectRequest[];
-  readonly readings: ReadonlyMap<string, Reading>;
-  readonly requeueAfterMs: number;
-}
-
-/** What is measured now, what is known of it, and when to measure again. */
-function measure(
-  { monitor, serviceAccountName, probe, query }: ObservedMonitor,
-  target: ModelDeployment,
-  endpoint: TargetEndpoint,
-  now: Date,
-): Measuring {
-  const asked = requestedAt(monitor as unknown as KubeObject);
-  const askNow = asked !== undefined && asked !== monitor.status?.lastHandledRequestedAt;
-  const everyMs = durationMs(monitor.spec.interval);
-  const effects: EffectRequest[] = [];
-  const waits = [everyMs];
-  const turn = (outcome: EffectOutcome | undefined): number => {
-    const { attempt, waitMs } = nextAttempt(outcome, everyMs, askNow, now);
-    waits.push(waitMs);
-    return attempt;
-  };
-  const config = probeConfig(monitor, endpoint, serviceAccountName);
-  if (config) effects.push(probeRequest(monitor, config, turn(probe), probe, now));
-  const queries = queryInput(monitor, target, serviceAccountName);
-  if (queries) effects.push(queryRequest(queries, turn(query)));
-  const reading = (signal: MonitorSignal): Reading => {
-    if (signal.probe) return probeReading(monitor, signal.probe, probe, now);
-    return queryReading(monitor, signal, target, query);
-  };
-  return {
-    effects,
-    readings: new Map(monitor.spec.signals.map((signal) => [signal.name, reading(signal)])),
-    requeueAfterMs: Math.min(...waits),
-  };
-}
-
 /** The states after these readings, and the history with what changed. */
-function advance(monitor: Monitor, readings: ReadonlyMap<string, Reading>, now: Date) {
+function advance(monitor: Monitor, { readings, replays }: Measuring, now: Date) {
   const before = monitor.status?.signals ?? [];
   const signals = monitor.spec.signals.flatMap((signal): SignalStatus[] => {
     const known = before.find(({ name }) => name === signal.name);
     const next = judge(signal, readings.get(signal.name) ?? { kind: "unknown" }, known, now);
-    return next ? [next] : [];
+    return next ? [{ ...next, ...replays.get(signal.name) }] : [];
   });
   const past = monitor.status?.history ?? [];
   const transitions = transitionsOf(before, signals, past[0]?.id ?? 0, now);

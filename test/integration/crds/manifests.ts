@@ -199,6 +199,12 @@ export const FULL: Readonly<Record<string, Spec>> = {
         prometheus: { metric: "queue" },
         thresholds: { warning: 4 },
       },
+      {
+        name: "quality",
+        type: "Replay",
+        replay: { suiteRef: { name: "s" }, reference: "FirstRun" },
+        thresholds: { operator: "Below", alert: -0.05 },
+      },
     ],
     prometheus: {
       url: "http://prometheus.monitoring.svc:9090",

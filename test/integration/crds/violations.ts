@@ -218,6 +218,20 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
     field: "spec.signals[0].prometheus.window",
     spec: variant("Monitor", { signals: [{ ...series, prometheus: { metric: "queue", window: "9s" } }] }),
   },
+  "Monitor spec.signals[].replay.every: write a duration from 1m to 168h": {
+    field: "spec.signals[0].replay.every",
+    spec: variant("Monitor", {
+      actions: undefined,
+      signals: [
+        {
+          name: "a",
+          type: "Replay",
+          thresholds: { alert: 1 },
+          replay: { suiteRef: { name: "s" }, every: "5s" },
+        },
+      ],
+    }),
+  },
   "Monitor spec: a signal of type Prometheus needs spec.prometheus.url": {
     field: "spec",
     spec: variant("Monitor", { prometheus: undefined }),
