@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { access } from "node:fs/promises";
+import { access, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { cached } from "../../controller/dev/cache.ts";
@@ -23,7 +23,16 @@ export async function debianProgram(name: keyof typeof PACKAGES): Promise<string
     await download().catch(() => run("apt-get", ["update", "-qq"]).then(download));
     await run("sh", ["-c", "dpkg-deb -x *.deb root && rm *.deb"], { cwd: draft });
   });
+  if (name === "prometheus-alertmanager") await haveTemplates(folder);
   return join(folder, "root", "usr", "bin", name);
+}
+
+/** Debian's Alertmanager reads its own templates from where the package puts them, and from nowhere else. */
+async function haveTemplates(folder: string): Promise<void> {
+  const place = "/usr/share/prometheus/alertmanager";
+  if (await exists(join(place, "default.tmpl"))) return;
+  await mkdir(place, { recursive: true });
+  await cp(join(folder, "root", place), place, { recursive: true });
 }
 
 const exists = (path: string) =>

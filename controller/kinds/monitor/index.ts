@@ -4,7 +4,7 @@ import type { KubeClient } from "../../kube/client.ts";
 import type { SecretReader } from "../../kube/secrets.ts";
 import type { Kind } from "../../runtime/kind.ts";
 import type { BlobStore } from "../../store/store.ts";
-import type { BundleInput } from "../eval-suite/decide.ts";
+import type { BundleInput } from "../eval-suite/bundle-input.ts";
 import { storeBundle } from "../eval-suite/index.ts";
 import { EVAL_RUN, EVAL_SUITE, MODEL_DEPLOYMENT, MONITOR } from "../types.ts";
 import { decide, type ObservedMonitor } from "./decide.ts";

@@ -3,7 +3,7 @@ import { type Monitor, monitorSpec } from "../../../../schemas/monitor.ts";
 import { failed, later, NOW, object, running, succeeded } from "../../../../test/kind-objects.ts";
 import { probeConfig, probeReading, probeRequest, type Sample, statisticOf } from "./probe.ts";
 
-const target = { baseURL: "https://a.example.com/v1", model: "m", timeout: "60s", maxConcurrency: 8 };
+const target = { baseURL: "https://a.example.com/v1", model: "m", timeout: "60s" };
 const monitorOf = (measure: string, probe: object = {}, statistic = "p95") =>
   object<Monitor>("Monitor", {
     spec: monitorSpec.parse({

@@ -1,9 +1,10 @@
 import type { ModelDeployment } from "../../../../schemas/model-deployment.ts";
-import type {
-  Monitor,
-  MonitorSignal,
-  PrometheusRuntime,
-  PrometheusSettings,
+import {
+  type Monitor,
+  type MonitorSignal,
+  PROMETHEUS_RUNTIMES,
+  type PrometheusRuntime,
+  type PrometheusSettings,
 } from "../../../../schemas/monitor.ts";
 import { digestOf, type Json } from "../../../graph/canonical.ts";
 import type { EffectOutcome, EffectRequest } from "../../../runtime/kind.ts";
@@ -59,11 +60,10 @@ function matchersOf(monitor: Monitor, target: ModelDeployment): string[] {
   return [matcher("namespace", "=", namespace), matcher("pod", "=~", `${name.replaceAll(".", "\\.")}-.+`)];
 }
 
-/** The server of a deployment that Slipway runs. */
+/** The server of a deployment that Slipway runs, where it exports figures. */
 function runtimeOf(target: ModelDeployment): PrometheusRuntime | undefined {
-  const { inCluster } = target.spec as { inCluster?: { runtime?: string } };
-  const known: readonly string[] = ["VLLM", "SGLang", "TGI", "LlamaCpp", "Transformers"];
-  return known.includes(inCluster?.runtime ?? "") ? (inCluster?.runtime as PrometheusRuntime) : undefined;
+  const runtime = target.spec.inCluster?.runtime;
+  return PROMETHEUS_RUNTIMES.find((known) => known === runtime);
 }
 
 /** All queries of a Monitor, which are asked together; undefined where no signal needs any. */

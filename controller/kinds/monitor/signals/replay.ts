@@ -9,7 +9,7 @@ import { evalRunName } from "../../../eval/run-name.ts";
 import { digestOf, type Json } from "../../../graph/canonical.ts";
 import type { KubeObject } from "../../../kube/resources.ts";
 import type { EffectOutcome, EffectRequest } from "../../../runtime/kind.ts";
-import { type BundleInput, type BundleOutput, bundleInput } from "../../eval-suite/decide.ts";
+import { type BundleInput, type BundleOutput, bundleInput } from "../../eval-suite/bundle-input.ts";
 import { formatValue, type Reading } from "../state.ts";
 import type { CompareInput, CompareOutput } from "./replay-compare.ts";
 
