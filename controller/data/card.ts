@@ -42,6 +42,7 @@ export function datasetCard(
     "",
     ...(steps.length > 0 ? table : ["None: the rows are as they were read."]),
     "",
+    ...droppedRows(steps),
     "## Words per row",
     "",
     "```",
@@ -53,3 +54,14 @@ export function datasetCard(
     "",
   ].join("\n");
 }
+
+/** Where the first rows stood that each step dropped, and why; never what they say. */
+function droppedRows(steps: PrepareSummary["steps"]): string[] {
+  const samples = steps.flatMap((step) => step.samples.map((sample) => ({ ...sample, step: step.name })));
+  if (samples.length === 0) return [];
+  const lines = samples.map(({ step, origin, reason }) => `- ${step}: ${code(origin)}, ${code(reason)}`);
+  return ["## Dropped rows", "", "The first of each step:", "", ...lines, ""];
+}
+
+/** As code, out of which nothing breaks: names of files and reasons come from outside. */
+const code = (text: string): string => `\`${text.replace(/[`\p{Cc}\p{Cf}]/gu, "?")}\``;

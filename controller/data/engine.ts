@@ -25,6 +25,8 @@ export interface EngineInput {
   /** An empty folder for the rows between passes; it is the caller's to remove. */
   readonly folder: string;
   readonly signal?: AbortSignal | undefined;
+  /** Told how far it is, as a share: each pass over the rows counts the same. */
+  readonly onProgress?: ((done: number) => void) | undefined;
 }
 
 export interface EngineResult {
@@ -65,21 +67,28 @@ export async function inputBytes({ files }: InputFiles): Promise<number> {
  * @throws SlipwayError BadRows, UnreadableData, EmptySource, DigestMismatch, InvalidFilter, and of templates
  */
 export async function runEngine(input: EngineInput, files: InputFiles, pool: Pool): Promise<EngineResult> {
-  const { spec, folder, signal } = input;
+  const { spec, folder, signal, onProgress } = input;
   const { passes } = passesOf(spec);
+  const stages = passes.length + 1;
   const steps: StepCount[] = [];
   let tasks = readTasks(files, folder, signal);
   let read = 0;
   let consumed: readonly string[] = [];
+  let expected = await inputBytes(files);
   for (let stage = 0; ; stage++) {
     const results: StageResult[] = [];
     const bySource = spec.sources.map(() => 0);
+    let done = 0;
     await inOrder(
       tasks,
       pool.width,
       async ({ source, ...task }) => {
+        const weight = "block" in task.from ? task.from.block.lines.byteLength : 1;
         const result = await pool.run({ type: "stage", ...task, stage });
         if (source !== undefined) bySource[source]! += result.read;
+        done += weight;
+        // What is unpacked is more than the files have.
+        onProgress?.((stage + Math.min(1, done / Math.max(1, expected))) / stages);
         return result;
       },
       (result) => results.push(result),
@@ -97,6 +106,7 @@ export async function runEngine(input: EngineInput, files: InputFiles, pool: Poo
     const pass = passes[stage];
     if (!pass) return { read, steps, written: results.map(({ written }) => written!) };
     consumed = results.map(({ chunk }) => chunk!.path);
+    expected = results.length;
     tasks = await nextTasks(pass, results, input, files, pool, steps, join(folder, `pass${stage + 1}-`));
   }
 }

@@ -230,9 +230,11 @@ describe("what is published", () => {
     folder = await mkdtemp(join(tmpdir(), "slipway-prepare-"));
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
-  const artifactOf = async (file: MemoryFile) => {
+  const artifactOf = async (file: MemoryFile, more: object = {}, onProgress?: (done: number) => void) => {
     const sources = [{ name: "main", files: [file] }];
-    const outcome = await prepareDataset({ name: "tickets", spec, sources, cases: new Map(), folder });
+    const parsed = { ...spec, ...datasetSpec.partial().parse(more) };
+    const input = { name: "tickets", spec: parsed, sources, cases: new Map(), folder };
+    const outcome = await prepareDataset(input, undefined, onProgress);
     if ("fault" in outcome) throw new Error(outcome.fault.message);
     return outcome.artifact;
   };
@@ -254,6 +256,26 @@ describe("what is published", () => {
     expect((await artifactOf(lines(pair("Grüße, \u{1f600}"), pair("b")))).digest).toMatchInlineSnapshot(
       `"sha256:3ec81fa4a007a8b81cdb94a64c2c486114023316892275b7388a21dcf9c65e6a"`,
     );
+  });
+
+  test("has a card that names the first rows that each step dropped, and shows none of them", async () => {
+    const { files } = await artifactOf(lines(pair("ada@example.org"), pair("ada@example.org"), pair("b")), {
+      steps: [{ name: "twice", type: "exactDedup" }],
+    });
+    const card = new TextDecoder().decode(await bytesOf(files.find(({ path }) => path === "README.md")!));
+    expect(card).toContain("- twice: `rows.jsonl:2`, `the same as rows.jsonl:1`\n");
+    expect(card).not.toContain("ada@example.org");
+  });
+
+  test("says how far it is, ever further", async () => {
+    const seen: number[] = [];
+    const rows = Array.from({ length: 3000 }, (_, i) => pair(`row number ${i} ${"x ".repeat(2000)}`));
+    const spec = { steps: [{ name: "near", type: "nearDedup" }] };
+    await artifactOf(lines(...rows), spec, (done) => seen.push(done));
+    expect(seen.length).toBeGreaterThan(2);
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+    expect(seen[0]).toBeLessThan(0.6);
+    expect(seen.at(-1)).toBe(1);
   });
 
   test("reads back from Parquet as it was", async () => {

@@ -82,13 +82,17 @@ const SMALL_BYTES = 8 << 20;
  * Prepares a Dataset: its artifact's files under `folder`, or the gate that does not hold.
  * @throws SlipwayError as runEngine; WorkerLost (retryable), DatasetTooLarge
  */
-export async function prepareDataset(input: DatasetInput, signal?: AbortSignal): Promise<PrepareOutcome> {
+export async function prepareDataset(
+  input: DatasetInput,
+  signal?: AbortSignal,
+  onProgress?: (done: number) => void,
+): Promise<PrepareOutcome> {
   const { name, spec, sources, cases, folder } = input;
   const files = inputFiles(spec, sources);
   const small = (await inputBytes(files)) < SMALL_BYTES;
   const threads = small ? 0 : Math.min(32, input.threads ?? availableParallelism());
   await using pool = new Pool({ spec, cases, files: files.names }, threads);
-  const result = await runEngine({ spec, sources, cases, folder, signal }, files, pool);
+  const result = await runEngine({ spec, sources, cases, folder, signal, onProgress }, files, pool);
   const summary = summaryOf(spec, result);
   const [fault] = gateFaults(spec.gates, summary);
   if (fault) return { fault, summary };

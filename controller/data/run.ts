@@ -7,6 +7,9 @@ export type WorkerAnswer =
   | PrepareOutcome
   | { readonly error: { readonly code: string; readonly message: string; readonly retryable: boolean } };
 
+/** An answer, or before it how far the worker is. */
+export type WorkerMessage = WorkerAnswer | { readonly percent: number };
+
 /** Of the worker's heap; what needs more is too large to be prepared in this process. */
 const MAX_HEAP_MB = 2_048;
 
@@ -14,7 +17,11 @@ const MAX_HEAP_MB = 2_048;
  * Prepares a Dataset in a thread of its own.
  * @throws SlipwayError BadRows, UnreadableData, EmptySource, DatasetTooLarge; the signal's reason
  */
-export async function prepareInThread(input: DatasetInput, signal: AbortSignal): Promise<PrepareOutcome> {
+export async function prepareInThread(
+  input: DatasetInput,
+  signal: AbortSignal,
+  onProgress?: (percent: number) => void,
+): Promise<PrepareOutcome> {
   signal.throwIfAborted();
   // The sources in a clone, the compiled file in an installation.
   const file = new URL(`./worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
@@ -26,7 +33,10 @@ export async function prepareInThread(input: DatasetInput, signal: AbortSignal):
   signal.addEventListener("abort", stop, { once: true });
   try {
     const answer = await new Promise<WorkerAnswer>((resolve, reject) => {
-      worker.once("message", resolve);
+      worker.on("message", (message: WorkerMessage) => {
+        if ("percent" in message) onProgress?.(message.percent);
+        else resolve(message);
+      });
       worker.once("error", reject);
       worker.once("exit", () =>
         reject(

@@ -1,11 +1,21 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { SlipwayError } from "../errors.ts";
 import { type DatasetInput, prepareDataset } from "./prepare.ts";
-import type { WorkerAnswer } from "./run.ts";
+import type { WorkerMessage } from "./run.ts";
 
 /** One piece of work, beside the thread that answers the API server. */
+let said = 0;
+/** Each percent once. */
+function onProgress(done: number): void {
+  const percent = Math.floor(100 * done);
+  if (percent <= said) return;
+  said = percent;
+  parentPort?.postMessage({ percent } satisfies WorkerMessage);
+}
+
 try {
-  parentPort?.postMessage((await prepareDataset(workerData as DatasetInput)) satisfies WorkerAnswer);
+  const answer = await prepareDataset(workerData as DatasetInput, undefined, onProgress);
+  parentPort?.postMessage(answer satisfies WorkerMessage);
 } catch (error) {
   const known = error instanceof SlipwayError;
   // Errors lose their class on the way.
@@ -14,5 +24,5 @@ try {
     : { code: "InternalError", message: String(error), hint: undefined, retryable: true };
   parentPort?.postMessage({
     error: { code, message: hint === undefined ? message : `${message} (${hint})`, retryable },
-  } satisfies WorkerAnswer);
+  } satisfies WorkerMessage);
 }

@@ -133,9 +133,6 @@ class Preparer {
   }
 }
 
-const inWords = (value: Json): string =>
-  typeof value === "string" ? value : JSON.stringify(value).slice(0, 200);
-
 function published(
   dataset: Dataset,
   artifact: NonNullable<PrepareOutput["artifact"]>,
@@ -166,4 +163,9 @@ async function writeArtifact(digest: string, folder: string, blobs: BlobStore): 
   }
   await writeFile(join(folder, "manifest.json"), text);
   console.log(`${files.length + 1} files in ${folder}`);
+}
+
+function inWords(value: Json): string {
+  const { phase, percent } = value as { phase?: string; percent?: number };
+  return phase === undefined ? JSON.stringify(value).slice(0, 200) : `${phase.toLowerCase()}, ${percent} %`;
 }

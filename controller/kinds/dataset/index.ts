@@ -96,7 +96,7 @@ function observe(object: KubeObject, view: View, { url, above }: DatasetWork): O
  * not at all.
  */
 export function prepareEffect(blobs: BlobStore): EffectHandler {
-  return async (value, { signal }) => {
+  return async (value, { signal, progress }) => {
     const input = value as unknown as PrepareInput;
     const { name, spec, suites, fetched } = input;
     const sources = await sourcesOf(input, blobs);
@@ -104,7 +104,11 @@ export function prepareEffect(blobs: BlobStore): EffectHandler {
     for (const [suite, section] of Object.entries(suites)) cases.set(suite, await caseTexts(section, blobs));
     const folder = await blobs.scratch();
     try {
-      const answer = await prepareInThread({ name, spec, sources, cases, resolved: fetched, folder }, signal);
+      const answer = await prepareInThread(
+        { name, spec, sources, cases, resolved: fetched, folder },
+        signal,
+        (percent) => progress({ phase: "Preparing", percent }),
+      );
       const { summary } = answer;
       const shown = outputOf(summary);
       if ("fault" in answer) return { ...shown, fault: answer.fault } as unknown as Json;
