@@ -1,6 +1,6 @@
 import type { PullRequestOptions } from "./pull-request.ts";
 import { deployment, jsonl, limited, model, prompt, REPOSITORY, suite } from "./support-repository.ts";
-import { careless, dataset, rowLines, TRAINING, trainingRows } from "./training-repository.ts";
+import { careless, dataset, rowLines, TRAINING, training, trainingRows } from "./training-repository.ts";
 
 const bad = [...trainingRows(60), { prompt: "no answer" }, "no JSON"];
 
@@ -23,7 +23,7 @@ export const PULL_REQUESTS: Readonly<Record<string, PullRequestOptions>> = {
     ask: model,
   },
   data: {
-    base: TRAINING,
+    base: { ...TRAINING, "training.yaml": training("tuned", { epochs: 3, batchSize: 8 }) },
     head: {
       "tickets.jsonl": rowLines(careless),
       "new.yaml": dataset({

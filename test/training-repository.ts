@@ -68,3 +68,17 @@ export const careless: readonly TrainingRow[] = [
   { prompt: "My card 4111 1111 1111 1111 was refused, mia.lang@example.com.", completion: "billing" },
   ...tickets(3).map(({ vars, expected }) => ({ prompt: vars.ticket, completion: expected })),
 ];
+
+/** A FineTuneJob that learns the Dataset. */
+export const training = (name: string, hyperparameters: object = {}): string =>
+  JSON.stringify({
+    apiVersion: "slipway.dev/v1alpha1",
+    kind: "FineTuneJob",
+    metadata: { name },
+    spec: {
+      baseModel: { source: "hf://org/small@0123456789abcdef0123456789abcdef01234567" },
+      datasetRef: { name: "tickets" },
+      adapter: {},
+      hyperparameters,
+    },
+  });

@@ -88,7 +88,7 @@ describe("a side", () => {
       summary: {
         read: 5,
         rows: 4,
-        splits: [{ name: "train", rows: 4 }],
+        splits: [{ name: "train", rows: 4, tokens: 12 }],
         steps: [{ name: "dedup", dropped: 1, changed: 0 }],
         words: 11,
         tokens: 2 + 4 + 5 + 1,

@@ -20,16 +20,22 @@ export function summaryOf(prepared: Prepared, gates: DatasetGates | undefined): 
   return {
     read: prepared.read,
     rows: rows.length,
-    splits: prepared.splits.map((split) => ({ name: split.name, rows: split.rows.length })),
+    splits: prepared.splits.map((split) => ({
+      name: split.name,
+      rows: split.rows.length,
+      tokens: tokensIn(split.rows),
+    })),
     steps: prepared.steps.map(({ name, dropped, changed }) => ({ name, dropped, changed })),
     words: prepared.words,
-    tokens: rows.reduce((sum, { row }) => sum + tokensOf(row), 0),
+    tokens: tokensIn(rows),
     lengths: prepared.lengths,
     ...(labels ? { labels } : {}),
     pii: piiOf(rows).map(({ kind, rows: count }) => ({ kind, rows: count })),
     ...(fault ? { fault } : {}),
   };
 }
+
+const tokensIn = (rows: readonly PlacedRow[]) => rows.reduce((sum, { row }) => sum + tokensOf(row), 0);
 
 /** The rows of all splits. */
 export const rowsOf = ({ splits }: Prepared): PlacedRow[] => splits.flatMap(({ rows }) => rows);

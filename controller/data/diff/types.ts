@@ -41,7 +41,7 @@ export interface StepSummary {
 export interface SideSummary {
   readonly read: number;
   readonly rows: number;
-  readonly splits: readonly { readonly name: string; readonly rows: number }[];
+  readonly splits: readonly { readonly name: string; readonly rows: number; readonly tokens: number }[];
   readonly steps: readonly StepSummary[];
   readonly words: number;
   /** A prediction: see `tokensOf`. */

@@ -1,5 +1,7 @@
 import type { DatasetDiff, SideSummary } from "../../data/diff/types.ts";
+import type { Assessment } from "../assess.ts";
 import { type DataState, faultOf } from "../data/state.ts";
+import { type PredictedTraining, trainingsOf } from "../data/trainings.ts";
 import { code, plain } from "../escape.ts";
 import { change, count } from "../format.ts";
 import { okToTest } from "../ok-to-test.ts";
@@ -8,9 +10,10 @@ import type { Detail, ReportInput } from "./input.ts";
 import { details, paragraphs, table } from "./markdown.ts";
 
 /** What the change does to the rows that models are trained on. No text of a row is in it. */
-export function trainingData({ data, pull }: ReportInput, detail: Detail): string {
+export function trainingData(input: ReportInput, detail: Detail): string {
+  const { data } = input;
   if (data.length === 0) return "";
-  const blocks = data.map((state) => ofDataset(state, pull.headSha, detail));
+  const blocks = data.map((state) => ofDataset(state, input, detail));
   const [open, folded] = [blocks.slice(0, detail.open), blocks.slice(detail.open)];
   return paragraphs(
     "### Training data",
@@ -19,7 +22,7 @@ export function trainingData({ data, pull }: ReportInput, detail: Detail): strin
   );
 }
 
-function ofDataset(state: DataState, headSha: string, detail: Detail): string {
+function ofDataset(state: DataState, { pull, assessment }: ReportInput, detail: Detail): string {
   const name = code(`Dataset/${state.dataset}`);
   switch (state.state) {
     case "Running":
@@ -27,7 +30,7 @@ function ofDataset(state: DataState, headSha: string, detail: Detail): string {
     case "NotCompared": {
       const how =
         state.reason === "Fork"
-          ? ` Somebody with write access lets them be compared with the comment ${code(okToTest(headSha))}.`
+          ? ` Somebody with write access lets them be compared with the comment ${code(okToTest(pull.headSha))}.`
           : "";
       return `${name}: its rows were not compared (${code(state.reason)}): ${plain(state.message, 400)}.${how}`;
     }
@@ -36,6 +39,7 @@ function ofDataset(state: DataState, headSha: string, detail: Detail): string {
         `${name}: ${inWords(state.diff)}`,
         warnings(state.diff).join("\n"),
         numbers(state.diff),
+        predicted(state.dataset, state.diff, assessment),
         distributions(state.diff, detail),
       );
   }
@@ -113,6 +117,23 @@ function numbers({ base, head }: DatasetDiff): string {
     line("tokens of one epoch, about", before?.tokens, after.tokens),
   ];
   return table([" ", ["base", ">"], ["head", ">"], ["change", ">"]], rows);
+}
+
+/** What training on it takes, for each FineTuneJob that would. */
+function predicted(
+  dataset: string,
+  { base, head }: DatasetDiff,
+  { base: from, head: to }: Assessment,
+): string {
+  if (!to || !head || !("summary" in head)) return "";
+  const before =
+    base && "summary" in base ? trainingsOf(dataset, base.summary, from.graph) : ([] as PredictedTraining[]);
+  const lines = trainingsOf(dataset, head.summary, to.graph).map(({ job, rows, steps, tokens }) => {
+    const former = before.find((each) => each.job === job);
+    const was = (amount: number | undefined) => (amount === undefined ? "" : ` (${show(amount)} before)`);
+    return `- ${code(`FineTuneJob/${job}`)} would learn ${count(rows, "row")} in ${count(steps, "step")}${was(former?.steps)}, about ${show(tokens)} tokens${was(former?.tokens)}; its cost is unknown.`;
+  });
+  return lines.slice(0, 10).join("\n");
 }
 
 const droppedBy = (side: SideSummary | undefined, name: string) =>
