@@ -6,6 +6,9 @@ import { pricing } from "./pricing.ts";
 export const RUNTIMES = ["VLLM", "SGLang", "LlamaCpp", "TGI", "Ollama", "Transformers", "Custom"] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
 
+/** Where the spec says nothing. */
+export const DEFAULT_REPLICAS = 1;
+
 /** Runtimes that merge an adapter into the one model that they serve. */
 const SINGLE = ["LlamaCpp", "Ollama", "Transformers"];
 
@@ -181,11 +184,14 @@ export const inCluster = withRules(
         resource: qualifiedName.default("nvidia.com/gpu").describe("How the device plugin names them."),
       })
       .optional(),
+    // The default is the API server's alone: what the loader filled in would be applied, and taken back from whoever
+    // scales. It must be there for the scale subresource to have a value.
     replicas: z
       .int()
       .min(0)
       .max(1000)
-      .default(1)
+      .optional()
+      .meta({ default: DEFAULT_REPLICAS })
       .describe("Leave it out where a HorizontalPodAutoscaler scales; it uses the scale subresource."),
     startupTimeout: durationBetween("10s", "6h")
       .default("30m")

@@ -3,6 +3,7 @@ import type { EvalRun } from "../../../schemas/eval-run.ts";
 import type { EvalSuite } from "../../../schemas/eval-suite.ts";
 import { LABEL_REVISION } from "../../../schemas/kind.ts";
 import type { ModelDeployment, ModelDeploymentStatus } from "../../../schemas/model-deployment.ts";
+import { DEFAULT_REPLICAS } from "../../../schemas/model-deployment-in-cluster.ts";
 import type { PromptTemplate } from "../../../schemas/prompt-template.ts";
 import { revisionOf } from "../../graph/graph.ts";
 import type { KubeObject } from "../../kube/resources.ts";
@@ -142,7 +143,7 @@ function rollOut(
     wanted: label,
     active: present.active,
     strategy: spec.rollout?.strategy ?? "BlueGreen",
-    desired: spec.replicas,
+    desired: spec.replicas ?? DEFAULT_REPLICAS,
     revisions: present.live,
     answers: asked?.ok === true,
     hasGates: (spec.rollout?.gates ?? []).length > 0,
@@ -363,7 +364,7 @@ function servingStatus(
   return {
     ...revisionFields(shown),
     replicas: {
-      desired: deployment.spec.inCluster?.replicas ?? 0,
+      desired: deployment.spec.inCluster?.replicas ?? DEFAULT_REPLICAS,
       current: counted?.current ?? 0,
       ready: counted?.ready ?? 0,
     },
@@ -480,7 +481,7 @@ function holding(
   const available = availability(observed, present, idle, effects, now);
   const spec = deployment.spec.inCluster;
   const claim = spec && cacheClaim(deployment, spec);
-  const desired = spec?.replicas ?? 1;
+  const desired = spec?.replicas ?? DEFAULT_REPLICAS;
   const children = [...present.live.values()].flatMap((live) => [
     keptDeployment(live, live.label === present.active ? desired : live.replicas),
     ...(live.served ? [revisionService(deployment, live.served.revision)] : []),

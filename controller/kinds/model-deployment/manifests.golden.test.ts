@@ -110,7 +110,7 @@ function manifests(inCluster: Record<string, unknown>): string {
   const claim = cacheClaim(deployment, spec);
   return [
     ...(claim ? [claim] : []),
-    revisionDeployment(of, spec.replicas),
+    revisionDeployment(of, spec.replicas ?? 1),
     revisionService(deployment, revision),
     mainService(deployment, revision, "2030-01-01T00:00:00.000Z"),
   ]
