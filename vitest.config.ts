@@ -4,6 +4,7 @@ const cluster = { globalSetup: ["test/devcluster/global-setup.ts"], fileParallel
 
 /** What talks to processes, files or sockets, or tries many cases, without a cluster: too slow to run at each save. */
 const component = [
+  "controller/cli/fetch/*.test.ts",
   "controller/dev/**/*.test.ts",
   "controller/gitops/git.test.ts",
   // Puts another kind in the place of the real ones.

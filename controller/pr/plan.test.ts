@@ -414,6 +414,21 @@ describe("the hosts that a deployment may be asked at", () => {
   });
 });
 
+test("a deployment in the cluster is not asked before it is merged, and what decides instead is said", async () => {
+  const inCluster = (args: string) => `apiVersion: slipway.dev/v1alpha1
+kind: ModelDeployment
+metadata: { name: small }
+spec:
+  type: InCluster
+  inCluster: { runtime: Custom, image: "example.com/server:1", args: ["${args}"] }
+`;
+  const base = { ...BASE, "model.yaml": inCluster("--one") };
+  const { runs, notEvaluated } = await plan({ base, head: { ...base, "model.yaml": inCluster("--two") } });
+  expect(runs).toEqual([]);
+  expect(notEvaluated).toMatchObject([{ reason: "InCluster" }]);
+  expect(notEvaluated[0]?.message).toContain("rollout.gates");
+});
+
 describe("the budget", () => {
   const two = { ...BASE, "second.yaml": suite({ name: "second", cases: 3 }) };
   const costs = async (options: Partial<PullRequestOptions>) =>

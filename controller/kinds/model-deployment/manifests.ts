@@ -26,6 +26,7 @@ const USER = 65_532;
 /** A stopping pod goes on accepting until every node has stopped sending to it. */
 const STOP_DELAY_SECONDS = 5;
 const PROBE_SECONDS = 5;
+const STARTUP_PROBE_SECONDS = 2;
 
 export function imageOf(spec: InCluster): string {
   return spec.image ?? RUNTIME[spec.runtime].image({ gpus: spec.gpu?.count ?? 0 });
@@ -204,9 +205,10 @@ function serverContainer(
     // Loading may take hours, and must not be taken for a hang: liveness begins when this one has succeeded.
     startupProbe: {
       ...ready,
-      periodSeconds: PROBE_SECONDS,
+      // Often, so that a small server is not waited for.
+      periodSeconds: STARTUP_PROBE_SECONDS,
       timeoutSeconds: PROBE_SECONDS,
-      failureThreshold: Math.ceil(seconds(spec.startupTimeout) / PROBE_SECONDS),
+      failureThreshold: Math.ceil(seconds(spec.startupTimeout) / STARTUP_PROBE_SECONDS),
     },
     readinessProbe: {
       ...ready,
