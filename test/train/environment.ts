@@ -1,0 +1,70 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { artifactPath, cached, digestFiles } from "../../controller/dev/cache.ts";
+import { ensureWeights } from "../../controller/dev/model/weights.ts";
+
+export const ROOT = join(import.meta.dirname, "..", "..");
+export const TRAINER = join(ROOT, "workers", "trainer");
+
+export type Framework = "torch" | "tensorflow";
+
+const report = (text: string) => console.error(text);
+const GIVEN = {
+  torch: "SLIPWAY_TRAIN_TORCH",
+  tensorflow: "SLIPWAY_TRAIN_TENSORFLOW",
+  mlflow: "SLIPWAY_MLFLOW",
+} as const;
+
+/** The Python of a framework's environment, from the lock files: cached, or named by a variable. */
+export async function python(set: keyof typeof GIVEN): Promise<string> {
+  const given = process.env[GIVEN[set]];
+  if (given) return join(given, "bin", "python");
+  const install = join(TRAINER, "install.sh");
+  const locks = [`${set}.txt`, "dev.txt"].map((name) => join(TRAINER, "requirements", name));
+  const inputs = await digestFiles([install, join(TRAINER, "cpu_only.py"), ...locks], TRAINER);
+  const artifact = { name: `train-${set}`, version: "python3", inputs };
+  const folder = await cached(artifact, { report }, async (draft) => {
+    report(`installing ${set}: some minutes`);
+    const log = join(draft, "log");
+    await run(install, [set, join(draft, "env"), ...(set === "torch" ? ["dev"] : [])], log);
+    // Commands begin with the path of their Python, which is where this folder will be.
+    const moved = 'grep -rlI "$0" "$0/env/bin" | xargs -r sed -i "s#$0#$1#g"';
+    await run("sh", ["-c", moved, draft, artifactPath(artifact)], log);
+  });
+  return join(folder, "env", "bin", "python");
+}
+
+/** The base model as the trainer names it. */
+export async function baseModel(): Promise<{ folder: string; file: string }> {
+  const weights = await ensureWeights({ report });
+  const at = weights.lastIndexOf("/");
+  return { folder: weights.slice(0, at), file: weights.slice(at + 1) };
+}
+
+/** Runs a program, its output into a file. @throws Error when it fails, naming the file */
+export async function run(
+  program: string,
+  args: readonly string[],
+  log: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await mkdir(join(log, ".."), { recursive: true });
+  const child = spawn(program, args, {
+    cwd: TRAINER,
+    // Waiting threads give way: on a shared machine spinning ones take the time that others need.
+    env: { ...process.env, OMP_WAIT_POLICY: "passive", PYTHONDONTWRITEBYTECODE: "1", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const file = createWriteStream(log, { flags: "a" });
+  child.stderr.pipe(file, { end: false });
+  const [[code]] = (await Promise.all([
+    once(child, "close"),
+    pipeline(child.stdout, file, { end: false }),
+  ])) as [[number | null], unknown];
+  file.end();
+  if (code !== 0) throw new Error(`${program} ended with status ${code}: see ${log}`);
+}
