@@ -4,9 +4,9 @@ import {
   decimal,
   digest,
   durationBetween,
-  localRef,
   objectName,
   secretKeyRef,
+  sharedRef,
   statusBase,
   withRules,
 } from "./common.ts";
@@ -81,7 +81,7 @@ export const fineTuneJobSpec = withRules(
   z.strictObject({
     description: z.string().max(1024).optional(),
     baseModel,
-    datasetRef: localRef.describe("The rows: a Dataset, once it is Ready."),
+    datasetRef: sharedRef.describe("The rows: a Dataset, once it is Ready."),
     split: splitName.default("train").describe("Split of the Dataset to learn."),
     validationSplit: splitName.optional().describe("Split to measure the loss on at the end."),
     method: z

@@ -70,7 +70,7 @@ export const careless: readonly TrainingRow[] = [
 ];
 
 /** A FineTuneJob that learns the Dataset. */
-export const training = (name: string, hyperparameters: object = {}): string =>
+export const training = (name: string, hyperparameters: object = {}, more: object = {}): string =>
   JSON.stringify({
     apiVersion: "slipway.dev/v1alpha1",
     kind: "FineTuneJob",
@@ -80,5 +80,6 @@ export const training = (name: string, hyperparameters: object = {}): string =>
       datasetRef: { name: "tickets" },
       adapter: {},
       hyperparameters,
+      ...more,
     },
   });

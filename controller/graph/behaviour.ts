@@ -256,7 +256,13 @@ const fineTuneJob: Behaviour<FineTuneJobSpec> = {
       ) as object),
     }) as unknown as Json,
   edges: ({ datasetRef }) => [
-    { type: "content", kind: "Dataset", name: datasetRef.name, field: "spec.datasetRef.name" },
+    {
+      type: "content",
+      kind: "Dataset",
+      name: datasetRef.name,
+      ...(datasetRef.namespace === undefined ? {} : { namespace: datasetRef.namespace }),
+      field: "spec.datasetRef.name",
+    },
   ],
 };
 

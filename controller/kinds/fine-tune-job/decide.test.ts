@@ -158,6 +158,22 @@ function trained(world = new World()): World {
 }
 
 describe("a training", () => {
+  test("learns another namespace's Dataset only where it is shared, and does not say whether it exists", () => {
+    const world = new World(spec({ datasetRef: { name: "rows", namespace: "data" } }));
+    const elsewhere = (shareWith?: string[]): Dataset => ({
+      ...rows(),
+      metadata: { name: "rows", namespace: "data", generation: 1 },
+      spec: { ...(shareWith ? { shareWith } : {}) } as Dataset["spec"],
+    });
+    world.dataset = elsewhere();
+    const unshared = world.decide().status.conditions;
+    expect(ready(world)).toContain("Ready=False/NotShared");
+    world.dataset = undefined;
+    expect(world.decide().status.conditions).toEqual(unshared);
+    world.dataset = elsewhere(["team"]);
+    expect(world.step().children.map(({ kind }) => kind)).toEqual(["ConfigMap", "Job"]);
+  });
+
   test("waits for its Dataset, then for its Secrets, and is one Job", () => {
     const world = new World();
     world.dataset = undefined;

@@ -4,6 +4,7 @@ import type { Repository } from "../../../schemas/repository.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import { ConfigMap, Job, PersistentVolumeClaim, Pod } from "../../kube/resources.ts";
 import type { Kind, View } from "../../runtime/kind.ts";
+import { sharedDependency } from "../shared-with.ts";
 import { tenantOf } from "../tenant.ts";
 import { DATASET, FINE_TUNE_JOB, REPOSITORY } from "../types.ts";
 import { decide, type ObservedJob } from "./decide.ts";
@@ -18,11 +19,12 @@ export interface FineTuneDependencies extends EffectDependencies {
 
 function observe(object: KubeObject, view: View, url: string | undefined): ObservedJob {
   const job = object as unknown as FineTuneJob;
+  const { datasetRef } = job.spec;
   const { namespace = "", name } = object.metadata;
   const ref = { kind: "FineTuneJob", namespace, name };
   return {
     job,
-    dataset: view.get<KubeObject>(DATASET, namespace, job.spec.datasetRef.name) as never,
+    dataset: view.get<KubeObject>(DATASET, datasetRef.namespace ?? namespace, datasetRef.name) as never,
     url,
     account: tenantOf(object, view),
     commit: commitOf(object, view),
@@ -52,9 +54,7 @@ export function fineTuneJob(dependencies: FineTuneDependencies): Kind<ObservedJo
     suspends: true,
     observe: (object, view) => observe(object, view, dependencies.url),
     decide,
-    dependencies: (object) => [
-      { type: DATASET, name: (object as unknown as FineTuneJob).spec.datasetRef.name },
-    ],
+    dependencies: (object) => [sharedDependency(DATASET, (object as unknown as FineTuneJob).spec.datasetRef)],
     effects: {
       admit: admit(dependencies),
       verify: verify(dependencies),

@@ -3,6 +3,7 @@ import type { FineTuneJob, FineTuneJobStatus } from "../../../schemas/fine-tune-
 import { digestOf } from "../../graph/canonical.ts";
 import { revisionOf } from "../../graph/graph.ts";
 import type { WorkReport } from "../../store/store.ts";
+import { sharedKey, sharedObject } from "../shared-with.ts";
 
 export type Training = NonNullable<FineTuneJobStatus["training"]>;
 
@@ -27,11 +28,14 @@ export function wantedTraining(
   job: FineTuneJob,
   dataset: Dataset | undefined,
 ): Wanted | { missing: Missing } {
-  const { name } = job.spec.datasetRef;
-  if (!dataset) return { missing: { reason: "DatasetNotFound", message: `there is no Dataset ${name}` } };
-  const { artifact } = dataset.status ?? {};
-  if (!artifact || !isReady(dataset))
-    return { missing: { reason: "DatasetNotReady", message: `Dataset ${name} is not Ready` } };
+  const { datasetRef } = job.spec;
+  const found = sharedObject("Dataset", datasetRef, job.metadata.namespace ?? "", dataset);
+  if ("missing" in found) return found;
+  const { artifact } = found.object.status ?? {};
+  if (!artifact || !isReady(found.object))
+    return {
+      missing: { reason: "DatasetNotReady", message: `Dataset ${sharedKey(datasetRef)} is not Ready` },
+    };
   const revision = revisionOf(job as never, () => artifact.revision)!;
   const { pod, workVolume, mlflow, runPolicy, baseModel, openai } = job.spec;
   const { retries, timeout, queueName } = runPolicy;

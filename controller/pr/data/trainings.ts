@@ -10,13 +10,17 @@ export interface PredictedTraining {
   readonly steps: number;
   /** Of all steps together; as many as `tokensOf` thinks a row has. */
   readonly tokens: number;
+  /** US dollars; absent while nobody has written a price. */
+  readonly cost?: number;
 }
 
 /** The trainer's defaults (workers/trainer/slipway_trainer/spec.py). */
 const DEFAULTS = { epochs: 1, batchSize: 4, gradientAccumulation: 1 } as const;
 
-/** The FineTuneJobs that learn a Dataset, with the steps and tokens of one training. Nothing is said of its cost: a Job
- * on nodes of one's own has no price. */
+/**
+ * The FineTuneJobs that learn a Dataset, with the steps and tokens of one training. It has a cost where a provider
+ * trains and its price is written; a Job on nodes of one's own has none.
+ */
 export function trainingsOf(
   dataset: string,
   { splits }: SideSummary,
@@ -25,15 +29,17 @@ export function trainingsOf(
   const found: PredictedTraining[] = [];
   for (const { kind, name, object } of graph.nodes.values()) {
     if (kind !== "FineTuneJob") continue;
-    const { datasetRef, split, hyperparameters } = object.spec as FineTuneJobSpec;
-    const { namespace } = datasetRef as { readonly namespace?: string };
+    const { datasetRef, split, hyperparameters, backend, openai } = object.spec as FineTuneJobSpec;
     const learned = splits.find((each) => each.name === split);
-    if (datasetRef.name !== dataset || namespace !== undefined || !learned) continue;
+    if (datasetRef.name !== dataset || datasetRef.namespace !== undefined || !learned) continue;
     const { epochs, batchSize, gradientAccumulation } = { ...DEFAULTS, ...hyperparameters };
     const perStep = batchSize * gradientAccumulation;
     const steps = hyperparameters.maxSteps ?? Math.ceil((learned.rows * epochs) / perStep);
     const perRow = learned.rows === 0 ? 0 : learned.tokens / learned.rows;
-    found.push({ job: name, rows: learned.rows, steps, tokens: Math.round(perRow * steps * perStep) });
+    const tokens = Math.round(perRow * steps * perStep);
+    const price = backend === "openai" ? openai?.pricePerMillionTrainedTokens : undefined;
+    const cost = price === undefined ? {} : { cost: (tokens / 1_000_000) * Number(price) };
+    found.push({ job: name, rows: learned.rows, steps, tokens, ...cost });
   }
   return found.sort((a, b) => (a.job < b.job ? -1 : 1));
 }

@@ -3,7 +3,7 @@ import type { Assessment } from "../assess.ts";
 import { type DataState, faultOf } from "../data/state.ts";
 import { type PredictedTraining, trainingsOf } from "../data/trainings.ts";
 import { code, plain } from "../escape.ts";
-import { change, count } from "../format.ts";
+import { change, count, dollars } from "../format.ts";
 import { okToTest } from "../ok-to-test.ts";
 import { distributions } from "./data-distributions.ts";
 import type { Detail, ReportInput } from "./input.ts";
@@ -128,10 +128,10 @@ function predicted(
   if (!to || !head || !("summary" in head)) return "";
   const before =
     base && "summary" in base ? trainingsOf(dataset, base.summary, from.graph) : ([] as PredictedTraining[]);
-  const lines = trainingsOf(dataset, head.summary, to.graph).map(({ job, rows, steps, tokens }) => {
+  const lines = trainingsOf(dataset, head.summary, to.graph).map(({ job, rows, steps, tokens, cost }) => {
     const former = before.find((each) => each.job === job);
     const was = (amount: number | undefined) => (amount === undefined ? "" : ` (${show(amount)} before)`);
-    return `- ${code(`FineTuneJob/${job}`)} would learn ${count(rows, "row")} in ${count(steps, "step")}${was(former?.steps)}, about ${show(tokens)} tokens${was(former?.tokens)}; its cost is unknown.`;
+    return `- ${code(`FineTuneJob/${job}`)} would learn ${count(rows, "row")} in ${count(steps, "step")}${was(former?.steps)}, about ${show(tokens)} tokens${was(former?.tokens)}; ${cost === undefined ? "its cost is unknown" : `about ${dollars(cost)}`}.`;
   });
   return lines.slice(0, 10).join("\n");
 }
