@@ -2,7 +2,7 @@ import { AwsV4Signer } from "aws4fetch";
 import { type Dispatcher, EnvHttpProxyAgent, request as send } from "undici";
 import { SlipwayError } from "../errors.ts";
 import { hostAllowed } from "../kube/allowed-hosts.ts";
-import { assertDestination, guardedLookup } from "./destination.ts";
+import { assertDestination, guardedLookup } from "../kube/destination.ts";
 import type { SourceAccess } from "./types.ts";
 
 /** Without an answer, or a byte of it, for this long a connection is given up. */

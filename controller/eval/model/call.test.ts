@@ -161,6 +161,14 @@ describe("keys", () => {
     },
   );
 
+  test("nothing is asked of the machine itself, where clouds hand out credentials", async () => {
+    const endpoint = { baseURL: "http://169.254.169.254/v1", model: "m", timeoutMs: 1_000 };
+    await expect(callModel({ endpoint, request })).rejects.toMatchObject({
+      code: "HostNotAllowed",
+      retryable: false,
+    });
+  });
+
   test("given hosts hold without a key too", async () => {
     await using at = await start();
     await expect(callModel({ endpoint: at.endpoint, request, allowedHosts: [] })).rejects.toMatchObject({

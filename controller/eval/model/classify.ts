@@ -46,6 +46,8 @@ export function errorOfStatus(
 export function errorOfConnection(error: unknown, apiKey: string | undefined): ModelError {
   if (error instanceof ModelError) return error;
   const { code, message } = innermost(error);
+  // An address that no endpoint has: see kube/destination.ts.
+  if (code === "HostNotAllowed") return new ModelError(code, message);
   return new ModelError("ModelUnavailable", `no answer: ${clean(code ?? message, apiKey)}`, {
     retryable: code === undefined || !NO_RETRY.has(code),
     hint: "check baseURL and that the endpoint can be reached from here",

@@ -1,5 +1,6 @@
 import { type Dispatcher, EnvHttpProxyAgent, request as send } from "undici";
 import { hostAllowed } from "../../kube/allowed-hosts.ts";
+import { assertDestination, guardedLookup } from "../../kube/destination.ts";
 import { errorOfConnection, errorOfStatus, retryAfter } from "./classify.ts";
 import { ModelError } from "./types.ts";
 
@@ -40,8 +41,12 @@ export async function sendModelRequest(
   { apiKey, allowedHosts }: Access,
 ): Promise<HttpAnswer> {
   assertAllowed(call.url, apiKey, allowedHosts);
-  pool ??= new EnvHttpProxyAgent({ headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 10_000 });
+  pool ??= new EnvHttpProxyAgent({
+    connect: { lookup: guardedLookup },
+    ...{ headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 10_000 },
+  });
   try {
+    assertDestination(call.url);
     const response = await send(call.url, {
       dispatcher: pool,
       method: call.method,

@@ -6,7 +6,7 @@ import type { EffectHandler } from "../../../runtime/kind.ts";
 import type { BlobStore } from "../../../store/store.ts";
 import type { Access, CancelInput, JobInput, SubmitInput } from "./inputs.ts";
 import { Provider } from "./provider.ts";
-import { hostedRows } from "./rows.ts";
+import { assertFits, hostedRows } from "./rows.ts";
 
 export interface HostedDependencies {
   readonly secrets: Pick<SecretReader, "read">;
@@ -86,6 +86,8 @@ async function fileOf(
       `the Dataset has no split ${split}; it has ${has.join(", ") || "none"}`,
     );
   }
+  // Before it is read into memory.
+  assertFits(path, file.bytes);
   const content = hostedRows(path, await blobs.get(file.digest), job.method);
   return [`slipway-${marks.slipway_work.slice(0, 16)}-${path}`, content];
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { hostedRows } from "./rows.ts";
+import { assertFits, hostedRows } from "./rows.ts";
 
 const rows = (method: "sft" | "dpo", ...lines: unknown[]) =>
   hostedRows("train.jsonl", Buffer.from(lines.map((line) => JSON.stringify(line)).join("\n")), method)
@@ -32,6 +32,11 @@ test.each([
   const first =
     method === "sft" ? { prompt: "q", completion: "a" } : { prompt: "q", chosen: "a", rejected: "b" };
   expect(() => rows(method, first, row)).toThrow(/train\.jsonl, row 2: method/);
+});
+
+test("a file that the provider would not take is refused before it is read", () => {
+  expect(() => assertFits("train.jsonl", 512 * 2 ** 20)).not.toThrow();
+  expect(() => assertFits("train.jsonl", 512 * 2 ** 20 + 1)).toThrow(/train\.jsonl has 536870913 bytes/);
 });
 
 test("no rows, and a line that is no JSON, are told", () => {

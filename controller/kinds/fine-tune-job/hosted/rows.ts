@@ -1,7 +1,7 @@
 import { SlipwayError } from "../../../errors.ts";
 
 /** The provider's limit on a training file. */
-export const MAX_FILE_BYTES = 512 << 20;
+const MAX_FILE_BYTES = 512 << 20;
 
 interface Message {
   readonly role: string;
@@ -14,9 +14,7 @@ interface Message {
  * @throws SlipwayError BadDataset naming file and row
  */
 export function hostedRows(file: string, data: Uint8Array, method: "sft" | "dpo"): string {
-  if (data.byteLength > MAX_FILE_BYTES) {
-    throw new SlipwayError("BadDataset", `${file} has ${data.byteLength} bytes; the provider takes 512 MiB`);
-  }
+  assertFits(file, data.byteLength);
   const lines = new TextDecoder().decode(data).split("\n");
   const out: string[] = [];
   for (const [i, line] of lines.entries()) {
@@ -31,6 +29,12 @@ export function hostedRows(file: string, data: Uint8Array, method: "sft" | "dpo"
   }
   if (out.length === 0) throw new SlipwayError("BadDataset", `${file} has no rows`);
   return `${out.join("\n")}\n`;
+}
+
+/** @throws SlipwayError BadDataset for more than the provider takes */
+export function assertFits(file: string, bytes: number): void {
+  if (bytes > MAX_FILE_BYTES)
+    throw new SlipwayError("BadDataset", `${file} has ${bytes} bytes; the provider takes 512 MiB`);
 }
 
 function parse(line: string): Record<string, unknown> | undefined {

@@ -1,6 +1,7 @@
 import { type Dispatcher, EnvHttpProxyAgent, request } from "undici";
 import { SlipwayError } from "../../../errors.ts";
 import { deadline } from "../../../kube/deadline.ts";
+import { assertDestination, guardedLookup } from "../../../kube/destination.ts";
 import { assertHostAllowed, type SecretContent } from "../../../kube/secrets.ts";
 
 export interface OutgoingCall {
@@ -32,7 +33,8 @@ let pool: Dispatcher | undefined;
 export async function callOut(call: OutgoingCall, code: string): Promise<OutgoingAnswer> {
   const { url, method, headers, body, secret, signal, timeoutMs = 10_000 } = call;
   if (secret) assertHostAllowed(url, secret.content, secret.name);
-  pool ??= new EnvHttpProxyAgent({ keepAliveTimeout: 10_000 });
+  assertDestination(url);
+  pool ??= new EnvHttpProxyAgent({ connect: { lookup: guardedLookup }, keepAliveTimeout: 10_000 });
   using limit = deadline(timeoutMs, signal);
   const host = URL.parse(url)?.host ?? "the address";
   try {

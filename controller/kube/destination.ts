@@ -3,8 +3,8 @@ import { BlockList, isIP, type LookupFunction } from "node:net";
 import { SlipwayError } from "../errors.ts";
 
 /*
- * Link-local addresses answer for the machine itself: cloud metadata services hand out its credentials there. A URL in
- * a Dataset must not read them.
+ * Link-local addresses answer for the machine itself: cloud metadata services hand out its credentials there. No
+ * address that a tenant writes (a source, an endpoint, a webhook) may lead to them.
  */
 const LINK_LOCAL = new BlockList();
 LINK_LOCAL.addSubnet("169.254.0.0", 16, "ipv4");
@@ -16,7 +16,7 @@ LINK_LOCAL.addAddress("168.63.129.16", "ipv4");
 
 const refused = (host: string) =>
   new SlipwayError("HostNotAllowed", `${host} is an address of the machine itself`, {
-    hint: "sources are read from hosts outside of this machine",
+    hint: "name a host outside of this machine",
   });
 
 function isLinkLocal(address: string): boolean {
@@ -25,8 +25,8 @@ function isLinkLocal(address: string): boolean {
 }
 
 /** @throws SlipwayError HostNotAllowed for a URL whose host is a link-local address */
-export function assertDestination(url: URL): void {
-  const host = url.hostname.replace(/^\[|\]$/g, "");
+export function assertDestination(url: string | URL): void {
+  const host = (URL.parse(String(url))?.hostname ?? "").replace(/^\[|\]$/g, "");
   if (isLinkLocal(host)) throw refused(host);
 }
 
