@@ -7,6 +7,10 @@ export function demoCommand(): Command {
   return new Command("demo")
     .description("bring up a cluster, a forge and a model, and show two pull requests being judged")
     .option("--once", "end by itself: 0 only when everything happened")
+    .option(
+      "--full",
+      "also train, serve, evaluate and watch a model in pods, and break it (Linux, root; builds images)",
+    )
     .option("--keep", "leave the cluster and the forge running")
     .action(async (options: { once?: boolean; keep?: boolean; full?: boolean }) => {
       const stop = new AbortController();

@@ -4,7 +4,7 @@ import { logPath, startDaemon, waitReady, withFreePort } from "./process.ts";
 import type { Report } from "./progress.ts";
 import { type InstanceOptions, removeInstance, withInstance } from "./state.ts";
 
-/** A `slipway` command that runs in the background for the demo: it outlives the demo with `--keep`. */
+/** A command that runs in the background for the demo: it outlives the demo with `--keep`. */
 export interface Companion {
   /** Its HTTP address. */
   readonly url: string;
@@ -14,7 +14,7 @@ export interface Companion {
 export interface CompanionOptions {
   /** Of the demo: the folder of its background processes. */
   readonly folder: string;
-  readonly name: "controller" | "model";
+  readonly name: "controller" | "model" | "hub" | "alertmanager";
   /** The program and its first arguments, e.g. node and bin/slipway.js. */
   readonly command: readonly [string, ...string[]];
   /** Arguments for a port to listen on. */

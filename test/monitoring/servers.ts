@@ -5,8 +5,9 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { debianProgram } from "../../controller/dev/debian-program.ts";
+import { silent } from "../../controller/dev/progress.ts";
 import { waitFor } from "../scenario/wait.ts";
-import { debianProgram } from "./debian.ts";
 
 /** A real monitoring system of Debian's package, on loopback. */
 export interface MonitoringServer extends AsyncDisposable {
@@ -49,7 +50,7 @@ async function start(
   config: string,
   args: (folder: string, port: number) => string[],
 ): Promise<MonitoringServer> {
-  const program = await debianProgram(name);
+  const program = await debianProgram(name, { report: silent });
   const folder = await mkdtemp(join(tmpdir(), `slipway-${name}-`));
   const port = await freePort();
   // JSON is YAML.

@@ -69,6 +69,15 @@ export class ClusterView {
     const access = ["--kubeconfig", kubeconfigPath, "--namespace", this.#namespace];
     return (await run(kubectl, [...access, ...args])).stdout;
   }
+
+  /** A command of Slipway's own, on this namespace. @param program and its first arguments */
+  async slipway(
+    [program, ...first]: readonly [string, ...string[]],
+    ...args: readonly string[]
+  ): Promise<string> {
+    const access = ["--kubeconfig", this.#cluster.kubeconfigPath, "--namespace", this.#namespace];
+    return (await run(program, [...first, ...args, ...access])).stdout;
+  }
 }
 
 /** Whether an object is Ready at its newest generation. */

@@ -1,17 +1,19 @@
 import pc from "picocolors";
 import { describeError } from "../../errors.ts";
+import { MODEL_CHAIN_STEPS, playModelChain } from "./model-chain.ts";
 import { PULL_REQUEST_STEPS, playPullRequests } from "./pull-requests.ts";
 import { createScreen } from "./screen.ts";
 import { type DemoOptions, STAGE_STEPS, type Stage, setStage } from "./stage.ts";
 
 /** The whole story on real parts, step by step; ends by itself with `once` or `keep`, else on the signal. */
 export async function runDemo(options: DemoOptions): Promise<void> {
-  const screen = createScreen(STAGE_STEPS + PULL_REQUEST_STEPS);
+  const screen = createScreen(STAGE_STEPS + PULL_REQUEST_STEPS + (options.full ? MODEL_CHAIN_STEPS : 0));
   const cleanups: Stage["cleanups"] = [];
   const started = performance.now();
   try {
     const stage = await setStage(screen, options, cleanups);
     const pulls = await playPullRequests(stage);
+    if (options.full) await playModelChain(stage);
     showPlaces(stage, pulls, performance.now() - started);
     if (options.once || options.keep) return;
     screen.line("  Running until you press Ctrl-C.");

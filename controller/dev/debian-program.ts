@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { access, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { cached } from "../../controller/dev/cache.ts";
+import { type CacheOptions, cached } from "./cache.ts";
 
 const run = promisify(execFile);
 
@@ -13,11 +13,12 @@ const PACKAGES = { prometheus: "prometheus", "prometheus-alertmanager": "prometh
  * The path of a program: the installed one, else that of Debian's package, unpacked into the cache. Nothing is
  * installed, so that no service starts.
  */
-export async function debianProgram(name: keyof typeof PACKAGES): Promise<string> {
+export async function debianProgram(name: keyof typeof PACKAGES, options: CacheOptions): Promise<string> {
   const installed = join("/usr/bin", name);
   if (await exists(installed)) return installed;
   const artifact = { name: `debian-${name}`, version: "bookworm", inputs: "1".repeat(12) };
-  const folder = await cached(artifact, { report: () => {} }, async (draft) => {
+  const folder = await cached(artifact, options, async (draft) => {
+    options.report(`unpacking Debian's ${name}`);
     const download = () => run("apt-get", ["download", "-qq", PACKAGES[name]], { cwd: draft });
     // A fresh machine has no lists yet.
     await download().catch(() => run("apt-get", ["update", "-qq"]).then(download));
