@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes, randomInt } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -96,10 +96,11 @@ export async function startControlPlane(folder: string, options: ControlPlaneOpt
       await writeFile(join(folder, FILES.node), JSON.stringify(namespace), { mode: 0o600 });
       const { network } = namespace;
       const start = (spec: DaemonSpec) => startInside(namespace, spec);
+      // Any port is free here. Another each time: kubectl keeps for hours what a server of that address had.
       const url = await startPrograms(
         folder,
         bin,
-        { address: network.nodeIP, port: 6443, network, start },
+        { address: network.nodeIP, port: randomInt(10_000, 30_000), network, start },
         tokens,
         options,
       );
