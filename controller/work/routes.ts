@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import * as z from "zod";
-import { artifactManifest } from "../../schemas/artifact.ts";
 import { SlipwayError } from "../errors.ts";
 import type { Json } from "../graph/canonical.ts";
 import { intentObject } from "../runtime/effects.ts";
 import { type PostRoute, respond, type StreamRoute } from "../runtime/http.ts";
 import type { ObjectRef } from "../runtime/kind.ts";
 import type { BlobStore, ReportStore, WorkReport } from "../store/store.ts";
+import { readManifest } from "./artifacts.ts";
 import type { WorkClaims, WorkTokens } from "./tokens.ts";
 
 export interface WorkRoutesOptions {
@@ -24,8 +24,6 @@ export interface WorkRoutesOptions {
 
 const MAX_REPORT_BYTES = 256 << 10;
 const MAX_ARTIFACT_BYTES = 64 * 2 ** 30;
-/** A manifest is read whole to see what it opens. */
-const MAX_MANIFEST_BYTES = 4 << 20;
 
 const reportBody = z.strictObject({
   state: z.enum(["Running", "Succeeded", "Failed"]),
@@ -184,14 +182,5 @@ async function mayRead(
 
 /** The files that a manifest lists; none when the blob is no manifest. */
 async function filesOf(digest: string, blobs: BlobStore): Promise<ReadonlySet<string>> {
-  if (!(await blobs.has(digest))) return new Set();
-  const { bytes, stream } = await blobs.open(digest);
-  stream.destroy();
-  if (bytes > MAX_MANIFEST_BYTES) return new Set();
-  try {
-    const text = new TextDecoder().decode(await blobs.get(digest));
-    return new Set(artifactManifest.parse(JSON.parse(text)).files.map((file) => file.digest));
-  } catch {
-    return new Set();
-  }
+  return new Set((await readManifest(digest, blobs))?.files.map((file) => file.digest));
 }

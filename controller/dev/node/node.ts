@@ -123,8 +123,10 @@ export async function startNode(options: StartNodeOptions): Promise<Daemon[]> {
   await start("coredns", programs.dns, ["-conf", await file("Corefile", corefile(network, kubeconfigs.dns))]);
 
   const objects = await file("node-objects.yaml", OBJECTS.map((object) => stringify(object)).join("---\n"));
+  // A cache of its own: what it finds now would hide later CRDs from the operator's kubectl for hours.
+  const env = { ...process.env, KUBECACHEDIR: join(folder, "kubectl-cache") };
   const kubectl = (...args: string[]) =>
-    run(join(programs.kubectl, "kubectl"), [`--kubeconfig=${kubeconfigs.admin}`, ...args]);
+    run(join(programs.kubectl, "kubectl"), [`--kubeconfig=${kubeconfigs.admin}`, ...args], { env });
   await kubectl("apply", "-f", objects);
   await until("the node", options, async () => {
     const { stdout } = await kubectl(

@@ -85,7 +85,7 @@ describe("an artifact to start from", () => {
 
   test("is none of another namespace, nor one's own list of what others have stored", async () => {
     const theirs = await store("x", "FineTuneJob/team-b/b/u2");
-    const refused = { code: "UnknownBaseModel" };
+    const refused = { code: "UnknownArtifact" };
     await expect(admitted(await store(manifest(theirs), "FineTuneJob/team-b/b/u2"))).rejects.toMatchObject(
       refused,
     );

@@ -1,4 +1,3 @@
-import { type ArtifactManifest, artifactManifest } from "../../../schemas/artifact.ts";
 import { FIELD_MANAGER, LABEL_MANAGED_BY } from "../../../schemas/kind.ts";
 import { SlipwayError } from "../../errors.ts";
 import type { KubeClient } from "../../kube/client.ts";
@@ -7,6 +6,7 @@ import { Secret } from "../../kube/resources.ts";
 import { assertHostAllowed, type SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler } from "../../runtime/kind.ts";
 import type { BlobStore, ReportStore } from "../../store/store.ts";
+import { assertMadeIn, readManifest } from "../../work/artifacts.ts";
 import type { WorkTokens } from "../../work/tokens.ts";
 import type { AdmitInput, VerifyInput } from "./effect-inputs.ts";
 import { TOKEN_KEY } from "./manifests.ts";
@@ -69,30 +69,6 @@ export function admit(dependencies: EffectDependencies): EffectHandler {
 }
 
 /**
- * All tenants' blobs lie in one store, so to know a digest must not be enough to read what another has made: not by
- * naming it as the base model, and not by a manifest of one's own that lists it. The digest comes from a spec or a pod.
- */
-async function assertMadeIn(
-  namespace: string,
-  artifact: string,
-  { blobs, reports }: EffectDependencies,
-): Promise<void> {
-  const isOurs = (digest: string) => reports.hasUploadIn("FineTuneJob", namespace, digest);
-  const manifest = isOurs(artifact) ? await manifestOf(artifact, blobs) : undefined;
-  if (manifest?.files.every((file) => isOurs(file.digest))) return;
-  throw new SlipwayError(
-    "UnknownBaseModel",
-    `no FineTuneJob of this namespace has made the artifact ${artifact}`,
-    {
-      hint: "name the digest in status.artifact of a FineTuneJob that is still there",
-    },
-  );
-}
-
-/** A manifest is read whole. */
-const MAX_MANIFEST_BYTES = 4 << 20;
-
-/**
  * Looks at what a pod says it stored: a manifest of the type, and every file of it, stored by pods of this object.
  * Else it could name somebody else's files and have them served as its own.
  */
@@ -106,7 +82,7 @@ export function verify({ blobs, reports }: EffectDependencies): EffectHandler {
     if (!(await blobs.has(digest))) throw missing("the manifest");
     const isOwn = (blob: string) => known || reports.hasUpload(object, blob);
     if (!isOwn(digest)) throw foreign(digest, "the manifest");
-    const manifest = await manifestOf(digest, blobs);
+    const manifest = await readManifest(digest, blobs);
     if (!manifest || manifest.type !== type)
       throw new SlipwayError("ArtifactInvalid", `${digest} is no manifest of an artifact of type ${type}`);
     for (const file of manifest.files) {
@@ -115,23 +91,6 @@ export function verify({ blobs, reports }: EffectDependencies): EffectHandler {
     }
     return { files: manifest.files.length };
   };
-}
-
-/** Undefined for a blob that is not there, or no manifest. */
-async function manifestOf(
-  digest: string,
-  blobs: EffectDependencies["blobs"],
-): Promise<ArtifactManifest | undefined> {
-  if (!(await blobs.has(digest))) return undefined;
-  const { bytes, stream } = await blobs.open(digest);
-  stream.destroy();
-  if (bytes > MAX_MANIFEST_BYTES) return undefined;
-  const data = await blobs.get(digest);
-  try {
-    return artifactManifest.parse(JSON.parse(new TextDecoder().decode(data)));
-  } catch {
-    return undefined;
-  }
 }
 
 function foreign(digest: string, what: string): SlipwayError {

@@ -8,6 +8,8 @@ import { assertHostAllowed, type SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler } from "../../runtime/kind.ts";
 import { credentialsOf, resolveSource } from "../../sources/index.ts";
 import { listingDigest } from "../../sources/listing.ts";
+import type { BlobStore, ReportStore } from "../../store/store.ts";
+import { assertMadeIn } from "../../work/artifacts.ts";
 import type { WorkTokens } from "../../work/tokens.ts";
 import type { ProbeOutput } from "./decide.ts";
 import { TOKEN_KEY } from "./fetch-containers.ts";
@@ -33,18 +35,22 @@ export interface AdmitDependencies {
   readonly client: Pick<KubeClient, "create">;
   readonly secrets: Pick<SecretReader, "read">;
   readonly tokens: Pick<WorkTokens, "issue">;
+  readonly blobs: Pick<BlobStore, "has" | "open" | "get">;
+  readonly reports: Pick<ReportStore, "hasUploadIn">;
 }
 
 /**
- * Checks that the tenant may use each Secret, and that it may go where the pod will send it; then makes the Secret with
- * the revision's token. One that is there already is of this revision, because its name is.
+ * Checks that the tenant may use each Secret, that it may go where the pod will send it, and that each artifact is of
+ * this namespace; then makes the Secret with the revision's token. One that is there already is of this revision, because its name is.
  */
-export function admit({ client, secrets, tokens }: AdmitDependencies): EffectHandler {
+export function admit(dependencies: AdmitDependencies): EffectHandler {
+  const { client, secrets, tokens } = dependencies;
   return async (value, { signal }) => {
     const { namespace, serviceAccountName, sources, token } = value as unknown as AdmitInput;
     for (const source of sources)
       await checkSecret(source, { namespace, serviceAccountName }, secrets, signal);
     if (!token) return {};
+    for (const artifact of token.claims.read) await assertMadeIn(namespace, artifact, dependencies);
     const object = {
       apiVersion: "v1",
       kind: "Secret",
