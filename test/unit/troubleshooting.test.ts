@@ -15,6 +15,7 @@ const FOLDERS = [
   "install",
   "sources",
   "data",
+  "work",
 ];
 
 /** Where a reason or an error's code is written in the code. */
