@@ -86,7 +86,7 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
       modelDeployment({ ...work, workUrl: url }),
       evalSuite(state.blobs),
       evalRun({ state, secrets }),
-      monitor({ secrets, client, blobs: state.blobs }),
+      monitor({ secrets, client, blobs: state.blobs, forgeOf: forgeFactory(secrets) }),
     ] as unknown as Kind[];
     const manager = new Manager({
       client,

@@ -5,6 +5,7 @@ import {
   localRef,
   mapKeys,
   objectName,
+  repositoryPath,
   revision,
   secretKeyRef,
   statusBase,
@@ -201,15 +202,16 @@ const SECTIONS = {
   Alertmanager: "alertmanager",
   Webhook: "webhook",
   PrometheusRule: "prometheusRule",
+  OpenPullRequest: "openPullRequest",
 } as const;
 
 export const action = withRules(
   z.strictObject({
     name: objectName,
     type: z
-      .enum(["Alertmanager", "Webhook", "PrometheusRule"])
+      .enum(["Alertmanager", "Webhook", "PrometheusRule", "OpenPullRequest"])
       .describe(
-        "Alertmanager: an alert for each signal in WARNING or ALERT. Webhook: a signed request for each transition. PrometheusRule: the same limits as alerts of Prometheus itself.",
+        "Alertmanager: an alert for each signal in WARNING or ALERT. Webhook: a signed request for each transition. PrometheusRule: the same limits as alerts of Prometheus itself. OpenPullRequest: the failing cases of a replay, for a suite's case file.",
       ),
     alertmanager: z
       .strictObject({
@@ -236,6 +238,16 @@ export const action = withRules(
     prometheusRule: z
       .strictObject({
         labels: labels.optional().describe("Labels that a Prometheus' ruleSelector asks for."),
+      })
+      .optional(),
+    openPullRequest: z
+      .strictObject({
+        suiteRef: localRef.describe(
+          "The EvalSuite that gets the failing cases of replays, in the git repository that it came from. That Repository needs the section forge, with a token that may push branches.",
+        ),
+        file: repositoryPath
+          .optional()
+          .describe("The case file, relative to the Repository's path; the suite's first unless given."),
       })
       .optional(),
   }),
@@ -285,6 +297,13 @@ export const monitorSpec = withRules(
       self.signals.some(({ type }) => type === "Prometheus"),
   },
   {
+    rule: "!has(self.actions) || !self.actions.exists(a, a.type == 'OpenPullRequest') || self.signals.exists(s, s.type == 'Replay')",
+    message: "an action of type OpenPullRequest needs a signal of type Replay",
+    check: (self) =>
+      !self.actions?.some(({ type }) => type === "OpenPullRequest") ||
+      self.signals.some(({ type }) => type === "Replay"),
+  },
+  {
     rule: "!has(self.actions) || self.actions.filter(a, a.type == 'PrometheusRule').size() <= 1",
     message: "write one action of type PrometheusRule: it is one object",
     check: (self) => (self.actions ?? []).filter(({ type }) => type === "PrometheusRule").length <= 1,
@@ -332,6 +351,7 @@ export type Transition = z.infer<typeof transition>;
 export const actionStatus = z.strictObject({
   name: objectName,
   delivered: z.int().min(0).optional().describe("The last transition that was told, or given up."),
+  url: z.string().max(2048).optional().describe("The pull request that was opened or added to last."),
   reason: z.string().max(128).optional().describe("Why the last call failed; absent when it did not."),
   message: z.string().max(512).optional(),
 });

@@ -264,6 +264,55 @@ export function describeForge(name: string, setUp: () => Promise<ForgeFixture>):
       });
     });
 
+    it("changes a pull request's words", async () => {
+      const { pull } = await open();
+      const words = { title: "Better ✓", body: "Now with cases." };
+      expect(await forge.updatePullRequest(pull.number, words, signal)).toMatchObject({ title: "Better ✓" });
+      expect((await forge.getPullRequest(pull.number, signal)).title).toBe("Better ✓");
+    });
+
+    it("makes a branch, writes files in it, and leaves the others alone", async () => {
+      const branch = `slipway/monitor-${randomUUID().slice(0, 8)}`;
+      const path = "cases/regressions é.yaml";
+      expect(await forge.branchTip(branch, signal)).toBeUndefined();
+      await forge.createBranch(branch, "main", signal);
+      const tip = await forge.branchTip(branch, signal);
+      expect(tip).toBe(await forge.branchTip("main", signal));
+      await expect(forge.createBranch(branch, "main", signal)).rejects.toMatchObject({
+        code: "ForgeRejected",
+      });
+
+      expect(await forge.readFile(path, branch, signal)).toBeUndefined();
+      await forge.writeFile({ path, branch, content: "- id: ä # one\n", message: "Add" }, signal);
+      const first = await forge.readFile(path, branch, signal);
+      expect(first?.content).toBe("- id: ä # one\n");
+      expect(await forge.readFile(path, "main", signal)).toBeUndefined();
+      expect(await forge.branchTip(branch, signal)).not.toBe(tip);
+
+      const change = { path, branch, content: "- id: ä # one\n- id: b\n", message: "Add another" };
+      await forge.writeFile({ ...change, sha: first?.sha ?? "" }, signal);
+      expect((await forge.readFile(path, branch, signal))?.content).toBe(change.content);
+      // Somebody else was first.
+      await expect(forge.writeFile({ ...change, sha: first?.sha ?? "" }, signal)).rejects.toMatchObject({
+        code: "ForgeRejected",
+      });
+
+      const pull = await forge.createPullRequest(
+        { title: "Cases", body: "", head: branch, base: "main" },
+        signal,
+      );
+      expect(pull).toMatchObject({ headBranch: branch, fork: false });
+      await forge.deleteBranch(branch, signal);
+      await forge.deleteBranch(branch, signal);
+      expect(await forge.branchTip(branch, signal)).toBeUndefined();
+    });
+
+    it("makes no branch from one that is not there", async () => {
+      await expect(forge.createBranch("slipway/x", "no-such-branch", signal)).rejects.toMatchObject({
+        code: expect.stringMatching(/^Forge(Rejected|NotFound)$/),
+      });
+    });
+
     it("stops when it is told to", async () => {
       const reason = new Error("shutting down");
       await expect(forge.listOpenPullRequests(AbortSignal.abort(reason))).rejects.toBe(reason);

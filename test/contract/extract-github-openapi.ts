@@ -13,6 +13,9 @@ import { cut } from "./cut.ts";
 const OPERATIONS = new Set([
   "apps/create-installation-access-token",
   "apps/get-authenticated",
+  "git/create-ref",
+  "git/delete-ref",
+  "git/get-ref",
   "issues/create-comment",
   "issues/delete-comment",
   "issues/list-comments",
@@ -21,9 +24,12 @@ const OPERATIONS = new Set([
   "pulls/get",
   "pulls/list",
   "pulls/merge",
+  "pulls/update",
   "repos/create-commit-status",
+  "repos/create-or-update-file-contents",
   "repos/get-collaborator-permission-level",
   "repos/get-combined-status-for-ref",
+  "repos/get-content",
   "users/get-authenticated",
 ]);
 

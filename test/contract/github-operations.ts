@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { FakeComment, FakePull, FakeStatus, GitHubState } from "./github-state.ts";
 import type { Json } from "./openapi.ts";
 
@@ -59,6 +60,31 @@ function commentBody(state: GitHubState, comment: FakeComment): Json {
 function statusBody(status: FakeStatus): Json {
   const { state, context, description, targetUrl } = status;
   return { state, context, description, target_url: targetUrl };
+}
+
+const branchOf = (ref: string | undefined) => (ref ?? "").replace(/^heads\//, "");
+
+const refBody = (branch: string, sha: string) => ({
+  ref: `refs/heads/${branch}`,
+  object: { type: "commit", sha },
+});
+
+/** git's own name for a blob. */
+function blobId(content: string): string {
+  const bytes = Buffer.from(content);
+  return createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+}
+
+function contentBody(path: string, content: string): Json {
+  return {
+    type: "file",
+    name: path.split("/").at(-1),
+    path,
+    sha: blobId(content),
+    size: Buffer.byteLength(content),
+    encoding: "base64",
+    content: Buffer.from(content).toString("base64"),
+  };
 }
 
 /** GitHub's behaviour, operation by operation, as far as the adapter meets it. */
@@ -123,6 +149,69 @@ export const OPERATIONS: Readonly<Record<string, (state: GitHubState, call: Call
     return {
       status: 200,
       body: { sha: state.push(state.repository, pull.base), merged: true, message: "Merged" },
+    };
+  },
+
+  "pulls/update": (state, { parameters, body, login }) => {
+    const pull = state.pulls.find(({ number }) => number === Number(parameters.pull_number));
+    if (!pull) return NOT_FOUND;
+    if (!state.canWrite(login) && pull.author !== login) return FORBIDDEN;
+    if (typeof body.title === "string") pull.title = body.title;
+    if (typeof body.body === "string") pull.body = body.body;
+    pull.updatedAt = state.now();
+    return { status: 200, body: pullBody(state, pull, true) };
+  },
+
+  "git/get-ref": (state, { parameters }) => {
+    const branch = branchOf(parameters.ref);
+    const sha = state.sha(state.repository, branch);
+    return sha ? { status: 200, body: refBody(branch, sha) } : NOT_FOUND;
+  },
+
+  "git/create-ref": (state, { body, login }) => {
+    const branch = branchOf(String(body.ref).replace(/^refs\//, ""));
+    if (!state.canWrite(login)) return FORBIDDEN;
+    if (state.sha(state.repository, branch)) return error(422, "Reference already exists");
+    const from = [...state.branches].find(([, sha]) => sha === body.sha)?.[0].split(" ")[1];
+    if (from === undefined) return error(422, "Object does not exist");
+    state.branches.set(`${state.repository} ${branch}`, String(body.sha));
+    for (const [key, content] of [...state.files]) {
+      if (key.startsWith(`${from} `)) state.files.set(`${branch} ${key.slice(from.length + 1)}`, content);
+    }
+    return { status: 201, body: refBody(branch, String(body.sha)) };
+  },
+
+  "git/delete-ref": (state, { parameters, login }) => {
+    const branch = branchOf(parameters.ref);
+    if (!state.canWrite(login)) return FORBIDDEN;
+    if (!state.branches.delete(`${state.repository} ${branch}`)) return { status: 422 };
+    for (const key of [...state.files.keys()]) if (key.startsWith(`${branch} `)) state.files.delete(key);
+    return { status: 204 };
+  },
+
+  "repos/get-content": (state, { parameters, query }) => {
+    const content = state.files.get(`${query.get("ref")} ${parameters.path}`);
+    if (content === undefined) return NOT_FOUND;
+    return { status: 200, body: contentBody(parameters.path ?? "", content) };
+  },
+
+  "repos/create-or-update-file-contents": (state, { parameters, body, login }) => {
+    if (!state.canWrite(login)) return FORBIDDEN;
+    const branch = String(body.branch);
+    const path = parameters.path ?? "";
+    if (!state.sha(state.repository, branch)) return error(404, `Branch ${branch} not found`);
+    const before = state.files.get(`${branch} ${path}`);
+    if (before !== undefined && body.sha === undefined)
+      return error(422, `Invalid request. "sha" wasn't supplied.`);
+    if (before !== undefined && body.sha !== blobId(before))
+      // GitHub's own 409 fits both of the document's schemas for it, where exactly one has to fit.
+      return error(422, `${path} does not match ${String(body.sha)}`);
+    const content = Buffer.from(String(body.content), "base64").toString("utf8");
+    state.files.set(`${branch} ${path}`, content);
+    const commit = { sha: state.push(state.repository, branch), message: body.message };
+    return {
+      status: before === undefined ? 201 : 200,
+      body: { content: { path, sha: blobId(content) }, commit },
     };
   },
 

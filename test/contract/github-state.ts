@@ -43,6 +43,8 @@ export class GitHubState {
   readonly pulls: FakePull[] = [];
   comments: FakeComment[] = [];
   readonly statuses: FakeStatus[] = [];
+  /** Content by `branch path`, of the repository itself. */
+  readonly files = new Map<string, string>();
   #id = 1000;
   #clock = Date.parse("2026-01-01T00:00:00Z");
 

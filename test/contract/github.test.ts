@@ -46,6 +46,6 @@ afterAll(() => {
 
 it("has its own file of GitHub's document", async () => {
   const server = await GitHubServer.start(REPOSITORY);
-  expect(server.api.operationIds).toHaveLength(14);
+  expect(server.api.operationIds).toHaveLength(20);
   await server.close();
 });

@@ -170,6 +170,7 @@ export function waitForObject<T = KubeObject>(
 export async function clearNamespace(client: KubeClient, namespace: string): Promise<void> {
   for (const kind of [
     "Repository",
+    "Monitor",
     "EvalSuite",
     "ModelDeployment",
     "PromptTemplate",

@@ -56,6 +56,7 @@ const look = (probe: ObservedMonitor["probe"], of = monitor(), now = NOW) =>
       actions: new Map(),
       replays: new Map(),
       runs: [],
+      named: new Map(),
     },
     now,
   );
@@ -78,6 +79,7 @@ describe("conditions", () => {
         actions: new Map(),
         replays: new Map(),
         runs: [],
+        named: new Map(),
         target,
         ...(changes as object),
       },
@@ -186,6 +188,7 @@ test("what is known stays while the target is away", () => {
       actions: new Map(),
       replays: new Map(),
       runs: [],
+      named: new Map(),
     },
     NOW,
   );

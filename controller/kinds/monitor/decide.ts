@@ -6,10 +6,10 @@ import { revisionOf } from "../../graph/graph.ts";
 import { ready, reconciling } from "../../runtime/conditions.ts";
 import type { Decision, EffectOutcome, EventNote } from "../../runtime/kind.ts";
 import { revisionFields } from "../types.ts";
-import { decideActions, planDigest } from "./actions/plan.ts";
+import { type ActionContext, decideActions, planDigest } from "./actions/plan.ts";
 import { ruleRemoval, ruleStatus } from "./actions/prometheus-rule.ts";
 import { actionsCondition, alertingCondition, telemetryCondition } from "./conditions.ts";
-import { type Measuring, measure } from "./measure.ts";
+import { type Measuring, measure, newRequest } from "./measure.ts";
 import { asChild, type ObservedReplay } from "./signals/replay.ts";
 import { judge, timestamp, transitionsOf, worstOf } from "./state.ts";
 import { endpointOfTarget } from "./target.ts";
@@ -24,6 +24,8 @@ export interface ObservedMonitor {
   readonly replays: ReadonlyMap<string, ObservedReplay>;
   /** Every EvalRun of this Monitor, also of signals that are gone. */
   readonly runs: readonly EvalRun[];
+  /** What actions name, by `Kind/name`. */
+  readonly named: ReadonlyMap<string, unknown>;
   /** Of the call that each action wants made now, by the action's name. */
   readonly actions: ReadonlyMap<string, EffectOutcome | undefined>;
 }
@@ -52,8 +54,8 @@ export function decide(observed: ObservedMonitor, now: Date): Decision<MonitorSt
   }
   const measuring = measure(observed, target, endpoint, now);
   const { signals, history, transitions } = advance(monitor, measuring, now);
-  const context = { serviceAccountName: observed.serviceAccountName, target };
-  const actions = decideActions(monitor, observed.actions, context, now);
+  const context = actionContext(observed, target);
+  const actions = decideActions(monitor, observed.actions, context, now, newRequest(monitor) !== undefined);
   const rule = ruleOf(observed);
   const overall = worstOf(signals.map(({ state }) => state));
   const before = monitor.status ?? {};
@@ -87,6 +89,19 @@ export function decide(observed: ObservedMonitor, now: Date): Decision<MonitorSt
     // Actions tell of what is written: of these transitions right after this.
     requeueAfterMs: transitions.length > 0 ? 50 : Math.min(measuring.requeueAfterMs, actions.waitMs),
     events: [...transitions.map(eventOf), ...actions.events],
+  };
+}
+
+/** Used by `observe` too, which looks for the outcomes of the same calls. */
+export function actionContext(
+  { serviceAccountName, runs, named }: Pick<ObservedMonitor, "serviceAccountName" | "runs" | "named">,
+  target: ModelDeployment,
+): ActionContext {
+  return {
+    serviceAccountName,
+    target,
+    runs,
+    get: <T>(kind: string, name: string) => named.get(`${kind}/${name}`) as T | undefined,
   };
 }
 

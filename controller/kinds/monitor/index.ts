@@ -1,4 +1,5 @@
 import type { Monitor, MonitorStatus } from "../../../schemas/monitor.ts";
+import type { Repository } from "../../../schemas/repository.ts";
 import type { Json } from "../../graph/canonical.ts";
 import type { KubeClient } from "../../kube/client.ts";
 import type { SecretReader } from "../../kube/secrets.ts";
@@ -12,6 +13,7 @@ import { alertmanager } from "./effects/alertmanager.ts";
 import { compare } from "./effects/compare.ts";
 import { probe } from "./effects/probe.ts";
 import { prometheusRule } from "./effects/prometheus-rule.ts";
+import { type ProposalForge, pullRequest } from "./effects/pull-request.ts";
 import { query } from "./effects/query.ts";
 import { webhook } from "./effects/webhook.ts";
 import { observe } from "./observe.ts";
@@ -21,12 +23,15 @@ export interface MonitorDependencies {
   /** For what is no child of a Monitor, because its type may be missing. */
   readonly client: KubeClient;
   readonly blobs: BlobStore;
+  /** The forge of a Repository, with the tenant's own credential. */
+  readonly forgeOf: (repository: Repository) => Promise<ProposalForge>;
 }
 
 export function monitor({
   secrets,
   client,
   blobs,
+  forgeOf,
 }: MonitorDependencies): Kind<ObservedMonitor, MonitorStatus> {
   return {
     type: MONITOR,
@@ -36,9 +41,12 @@ export function monitor({
     dependencies: (object) => {
       const { spec } = object as unknown as Monitor;
       const suites = spec.signals.flatMap(({ replay }) => replay?.suiteRef.name ?? []);
+      const proposals = (spec.actions ?? []).flatMap(
+        ({ openPullRequest }) => openPullRequest?.suiteRef.name ?? [],
+      );
       return [
         { type: MODEL_DEPLOYMENT, name: spec.targetRef.name },
-        ...[...new Set(suites)].map((name) => ({ type: EVAL_SUITE, name })),
+        ...[...new Set([...suites, ...proposals])].map((name) => ({ type: EVAL_SUITE, name })),
       ];
     },
     effects: {
@@ -49,6 +57,7 @@ export function monitor({
       alertmanager: alertmanager(secrets),
       webhook: webhook(secrets),
       prometheusRule: prometheusRule(client),
+      pullRequest: pullRequest({ blobs, forgeOf }),
     },
   };
 }

@@ -1,6 +1,6 @@
 import { durationMs } from "../../../schemas/common.ts";
 import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
-import type { MonitorSignal, SignalStatus } from "../../../schemas/monitor.ts";
+import type { Monitor, MonitorSignal, SignalStatus } from "../../../schemas/monitor.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import type { EffectOutcome, EffectRequest } from "../../runtime/kind.ts";
 import { requestedAt } from "../../runtime/status.ts";
@@ -22,6 +22,12 @@ export interface Measuring {
   readonly requeueAfterMs: number;
 }
 
+/** The value of the annotation that asks for a look, while nobody has handled it. */
+export function newRequest(monitor: Monitor): string | undefined {
+  const asked = requestedAt(monitor as unknown as KubeObject);
+  return asked === monitor.status?.lastHandledRequestedAt ? undefined : asked;
+}
+
 /** What is measured now, what is known of it, and when to measure again. */
 export function measure(
   { monitor, serviceAccountName, probe, query, replays }: ObservedMonitor,
@@ -29,8 +35,8 @@ export function measure(
   endpoint: TargetEndpoint,
   now: Date,
 ): Measuring {
-  const asked = requestedAt(monitor as unknown as KubeObject);
-  const askNow = asked !== undefined && asked !== monitor.status?.lastHandledRequestedAt;
+  const asked = newRequest(monitor);
+  const askNow = asked !== undefined;
   const everyMs = durationMs(monitor.spec.interval);
   const effects = new Map<string, EffectRequest>();
   const ask = (request: EffectRequest) => effects.set(`${request.name}/${request.inputDigest}`, request);
@@ -51,7 +57,7 @@ export function measure(
     if (signal.probe) return probeReading(monitor, signal.probe, probe, now);
     const replay = signal.replay && replays.get(signal.name);
     if (!signal.replay || !replay) return queryReading(monitor, signal, target, query);
-    const decided = decideReplay(monitor, signal, signal.replay, replay, askNow ? asked : undefined, now);
+    const decided = decideReplay(monitor, signal, signal.replay, replay, asked, now);
     children.push(...decided.children);
     // Two signals may be of one suite.
     for (const request of decided.effects) ask(request);

@@ -1,17 +1,18 @@
 import type { EvalRun } from "../../../schemas/eval-run.ts";
 import type { EvalSuite } from "../../../schemas/eval-suite.ts";
-import { LABEL_MONITOR_SIGNAL } from "../../../schemas/kind.ts";
+import { LABEL_MONITOR_SIGNAL, LABEL_REPOSITORY } from "../../../schemas/kind.ts";
 import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
 import type { Monitor, MonitorSignal, ReplaySignal } from "../../../schemas/monitor.ts";
 import type { PromptTemplate } from "../../../schemas/prompt-template.ts";
+import type { Repository } from "../../../schemas/repository.ts";
 import { digestOf } from "../../graph/canonical.ts";
 import type { KubeObject, ResourceType } from "../../kube/resources.ts";
 import type { EffectOutcome, ObjectRef, View } from "../../runtime/kind.ts";
 import { tenantOf } from "../tenant.ts";
-import { EVAL_RUN, EVAL_SUITE, MODEL_DEPLOYMENT, PROMPT_TEMPLATE } from "../types.ts";
+import { EVAL_RUN, EVAL_SUITE, MODEL_DEPLOYMENT, PROMPT_TEMPLATE, REPOSITORY } from "../types.ts";
 import { type ActionPlan, planDigest, planOf } from "./actions/plan.ts";
 import { ruleRemoval } from "./actions/prometheus-rule.ts";
-import { type ObservedMonitor, RULE_REMOVAL } from "./decide.ts";
+import { actionContext, type ObservedMonitor, RULE_REMOVAL } from "./decide.ts";
 import { probeConfig, probeDigest } from "./signals/probe.ts";
 import { queryDigest, queryInput } from "./signals/prometheus.ts";
 import { compareInput, createdAt, type ObservedReplay, referenceOf, replayBundle } from "./signals/replay.ts";
@@ -43,6 +44,14 @@ export function observe(object: KubeObject, view: View): ObservedMonitor {
       ),
     );
   }
+  const named = new Map<string, unknown>();
+  for (const { openPullRequest } of monitor.spec.actions ?? []) {
+    const suite = openPullRequest && get<EvalSuite>(EVAL_SUITE, openPullRequest.suiteRef.name);
+    if (!suite) continue;
+    named.set(`EvalSuite/${suite.metadata.name}`, suite);
+    const owner = suite.metadata.labels?.[LABEL_REPOSITORY];
+    if (owner !== undefined) named.set(`Repository/${owner}`, get<Repository>(REPOSITORY, owner));
+  }
   return {
     monitor,
     target,
@@ -51,7 +60,8 @@ export function observe(object: KubeObject, view: View): ObservedMonitor {
     query: queries && view.effect(ref, "query", queryDigest(queries)),
     replays,
     runs,
-    actions: actionOutcomes(monitor, target, serviceAccountName, (plan) =>
+    named,
+    actions: actionOutcomes(monitor, target, { serviceAccountName, runs, named }, (plan) =>
       view.effect(ref, plan.effect, planDigest(plan)),
     ),
   };
@@ -100,16 +110,16 @@ function observeReplay(
 function actionOutcomes(
   monitor: Monitor,
   target: ModelDeployment | undefined,
-  serviceAccountName: string,
+  known: Pick<ObservedMonitor, "serviceAccountName" | "runs" | "named">,
   outcomeOf: (plan: ActionPlan) => EffectOutcome | undefined,
 ): ReadonlyMap<string, EffectOutcome | undefined> {
   const outcomes = new Map<string, EffectOutcome | undefined>();
   if (!target) return outcomes;
   for (const action of monitor.spec.actions ?? []) {
-    const plan = planOf(monitor, action, { serviceAccountName, target });
-    if (plan) outcomes.set(action.name, outcomeOf(plan));
+    const plan = planOf(monitor, action, actionContext(known, target));
+    if (plan && !("reason" in plan)) outcomes.set(action.name, outcomeOf(plan));
   }
-  const removal = ruleRemoval(monitor, serviceAccountName);
+  const removal = ruleRemoval(monitor, known.serviceAccountName);
   if (removal) outcomes.set(RULE_REMOVAL, outcomeOf(removal));
   return outcomes;
 }

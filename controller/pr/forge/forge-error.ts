@@ -59,6 +59,15 @@ export function forgeErrorForStatus(status: number, failed: FailedCall): Slipway
   return forgeError("ForgeRejected", `refused the request with ${status}`, failed);
 }
 
+/** @throws SlipwayError ForgeRejected: the file is too large for the contents API, or no text */
+export function unreadable(kind: Forge["kind"], call: string): never {
+  throw forgeError("ForgeRejected", "gives no text for this file", {
+    kind,
+    call,
+    hint: "Only UTF-8 files of at most 1 MiB are changed.",
+  });
+}
+
 /** True for an error of a forge call with that code. */
 export function isForgeError(error: unknown, code: ForgeErrorCode): error is SlipwayError {
   return error instanceof SlipwayError && error.code === code;

@@ -63,6 +63,24 @@ export interface NewPullRequest {
   readonly base: string;
 }
 
+/** A file as a branch has it. */
+export interface ForgeFile {
+  /** UTF-8. */
+  readonly content: string;
+  /** The blob's id: what a change of this very content names. */
+  readonly sha: string;
+}
+
+export interface FileChange {
+  readonly path: string;
+  readonly branch: string;
+  readonly content: string;
+  /** Of the commit. */
+  readonly message: string;
+  /** What the file was; absent for a new one. The forge refuses when it has changed since. */
+  readonly sha?: string;
+}
+
 export interface Forge {
   readonly kind: "Gitea" | "GitHub";
   /** `owner/name`. */
@@ -88,5 +106,21 @@ export interface Forge {
   permission(user: string, signal: AbortSignal): Promise<Permission>;
   /** Waits, for a bounded time, while the forge still computes whether the pull request can be merged. */
   mergePullRequest(number: number, options: MergeOptions, signal: AbortSignal): Promise<void>;
+  /** Never repeated by the adapter: after an unclear failure look for its head among the open ones. */
   createPullRequest(request: NewPullRequest, signal: AbortSignal): Promise<PullRequest>;
+  updatePullRequest(
+    number: number,
+    change: Pick<NewPullRequest, "title" | "body">,
+    signal: AbortSignal,
+  ): Promise<PullRequest>;
+  /** The tip of a branch of this repository; undefined when there is no such branch. */
+  branchTip(branch: string, signal: AbortSignal): Promise<string | undefined>;
+  /** @param from the branch whose tip it begins at */
+  createBranch(branch: string, from: string, signal: AbortSignal): Promise<void>;
+  /** A branch that is already gone is no error. */
+  deleteBranch(branch: string, signal: AbortSignal): Promise<void>;
+  /** A file of at most 1 MiB; undefined when the branch has none at this path. */
+  readFile(path: string, branch: string, signal: AbortSignal): Promise<ForgeFile | undefined>;
+  /** One commit. Never repeated by the adapter: after an unclear failure read the file again. */
+  writeFile(change: FileChange, signal: AbortSignal): Promise<void>;
 }

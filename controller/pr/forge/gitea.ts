@@ -3,23 +3,28 @@ import { z } from "zod";
 import type {
   CommitState,
   CommitStatus,
+  FileChange,
   Forge,
   ForgeComment,
+  ForgeFile,
   MergeOptions,
   NewPullRequest,
   Permission,
   PullRequest,
 } from "./forge.ts";
-import { forgeError, isForgeError } from "./forge-error.ts";
+import { forgeError, isForgeError, unreadable } from "./forge-error.ts";
 import { ForgeHttp, type HttpAnswer, type HttpOptions, type HttpRequest } from "./http.ts";
 import {
   byAge,
   cutDescription,
+  toBase64,
   toComment,
+  toFile,
   toPermission,
   toPullRequest,
   type WirePullRequest,
   wireComment,
+  wireFile,
   wirePullRequest,
 } from "./wire.ts";
 
@@ -225,12 +230,78 @@ export class GiteaForge implements Forge {
     return this.#pullRequest(this.#parse(wirePullRequest, answer, `POST ${path}`));
   }
 
+  async updatePullRequest(
+    number: number,
+    { title, body }: Pick<NewPullRequest, "title" | "body">,
+    signal: AbortSignal,
+  ): Promise<PullRequest> {
+    const path = `${this.#base}/pulls/${number}`;
+    const send = { method: "PATCH", path, body: { title, body }, repeatable: true } as const;
+    return this.#pullRequest(this.#parse(wirePullRequest, await this.#send(send, signal), `PATCH ${path}`));
+  }
+
+  async branchTip(branch: string, signal: AbortSignal): Promise<string | undefined> {
+    const schema = z.object({ commit: z.object({ id: z.string() }) });
+    try {
+      return (await this.#read(schema, this.#branchPath(branch), {}, signal)).commit.id;
+    } catch (error) {
+      if (isForgeError(error, "ForgeNotFound")) return undefined;
+      throw error;
+    }
+  }
+
+  async createBranch(branch: string, from: string, signal: AbortSignal): Promise<void> {
+    const path = `${this.#base}/branches`;
+    const body = { new_branch_name: branch, old_ref_name: from };
+    await this.#send({ method: "POST", path, body, repeatable: false }, signal);
+  }
+
+  async deleteBranch(branch: string, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#send({ method: "DELETE", path: this.#branchPath(branch), repeatable: true }, signal);
+    } catch (error) {
+      if (!isForgeError(error, "ForgeNotFound")) throw error;
+    }
+  }
+
+  async readFile(path: string, branch: string, signal: AbortSignal): Promise<ForgeFile | undefined> {
+    const place = this.#contentsPath(path);
+    let wire: z.infer<typeof wireFile>;
+    try {
+      wire = await this.#read(wireFile, place, { ref: branch }, signal);
+    } catch (error) {
+      if (isForgeError(error, "ForgeNotFound")) return undefined;
+      throw error;
+    }
+    return toFile(wire) ?? unreadable(this.kind, `GET ${place}`);
+  }
+
+  async writeFile({ path, branch, content, message, sha }: FileChange, signal: AbortSignal): Promise<void> {
+    await this.#send(
+      {
+        method: sha === undefined ? "POST" : "PUT",
+        path: this.#contentsPath(path),
+        body: { branch, content: toBase64(content), message, ...(sha === undefined ? {} : { sha }) },
+        repeatable: false,
+      },
+      signal,
+    );
+  }
+
   /**
    * A pull request pushed to `refs/for/` (AGit) has its head in this very repository, yet anyone who can
    * read the repository can make one. Gitea leaves its label empty; it counts as a fork.
    */
   #pullRequest(wire: WirePullRequest): PullRequest {
     return toPullRequest(wire, this.repository, !wire.head.label);
+  }
+
+  #branchPath(branch: string): string {
+    return `${this.#base}/branches/${branch.split("/").map(encodeURIComponent).join("/")}`;
+  }
+
+  #contentsPath(path: string): string {
+    return `${this.#base}/contents/${path.split("/").map(encodeURIComponent).join("/")}`;
   }
 
   #commentPath(commentId: string): string {

@@ -3,23 +3,28 @@ import { type Octokit, RequestError } from "octokit";
 import { z } from "zod";
 import type {
   CommitStatus,
+  FileChange,
   Forge,
   ForgeComment,
+  ForgeFile,
   MergeOptions,
   NewPullRequest,
   Permission,
   PullRequest,
 } from "./forge.ts";
-import { forgeError, forgeErrorForStatus, isForgeError } from "./forge-error.ts";
+import { forgeError, forgeErrorForStatus, isForgeError, unreadable } from "./forge-error.ts";
 import { createGitHubClient, type GitHubClient, type GitHubClientOptions } from "./github-client.ts";
 import {
   byAge,
   cutDescription,
+  toBase64,
   toComment,
+  toFile,
   toPermission,
   toPullRequest,
   type WirePullRequest,
   wireComment,
+  wireFile,
   wirePullRequest,
 } from "./wire.ts";
 
@@ -270,6 +275,88 @@ export class GitHubForge implements Forge {
       }),
     );
     return toPullRequest(this.#parse(wirePullRequest, answer.data, call), this.repository);
+  }
+
+  async updatePullRequest(
+    number: number,
+    { title, body }: Pick<NewPullRequest, "title" | "body">,
+    signal: AbortSignal,
+  ): Promise<PullRequest> {
+    const call = `PATCH /repos/{owner}/{repo}/pulls/${number}`;
+    const answer = await this.#call(call, signal, (octokit) =>
+      octokit.rest.pulls.update({ ...this.#target, pull_number: number, title, body, request: { signal } }),
+    );
+    return toPullRequest(this.#parse(wirePullRequest, answer.data, call), this.repository);
+  }
+
+  async branchTip(branch: string, signal: AbortSignal): Promise<string | undefined> {
+    const call = `GET /repos/{owner}/{repo}/git/ref/heads/${branch}`;
+    try {
+      const answer = await this.#call(call, signal, (octokit) =>
+        octokit.rest.git.getRef({ ...this.#target, ref: `heads/${branch}`, request: { signal } }),
+      );
+      return this.#parse(z.object({ object: z.object({ sha: z.string() }) }), answer.data, call).object.sha;
+    } catch (error) {
+      if (isForgeError(error, "ForgeNotFound")) return undefined;
+      throw error;
+    }
+  }
+
+  async createBranch(branch: string, from: string, signal: AbortSignal): Promise<void> {
+    const call = "POST /repos/{owner}/{repo}/git/refs";
+    const sha = await this.branchTip(from, signal);
+    if (sha === undefined) {
+      throw forgeError("ForgeNotFound", `has no branch ${from}`, { kind: this.kind, call });
+    }
+    await this.#call(call, signal, (octokit) =>
+      octokit.rest.git.createRef({
+        ...this.#target,
+        ref: `refs/heads/${branch}`,
+        sha,
+        request: { signal, retries: 0 },
+      }),
+    );
+  }
+
+  async deleteBranch(branch: string, signal: AbortSignal): Promise<void> {
+    const call = `DELETE /repos/{owner}/{repo}/git/refs/heads/${branch}`;
+    try {
+      await this.#call(call, signal, (octokit) =>
+        octokit.rest.git.deleteRef({ ...this.#target, ref: `heads/${branch}`, request: { signal } }),
+      );
+    } catch (error) {
+      if (isForgeError(error, "ForgeNotFound")) return;
+      // GitHub says 422 for a branch that is gone, and for one that may not be deleted.
+      if (!isForgeError(error, "ForgeRejected")) throw error;
+      if ((await this.branchTip(branch, signal)) !== undefined) throw error;
+    }
+  }
+
+  async readFile(path: string, branch: string, signal: AbortSignal): Promise<ForgeFile | undefined> {
+    const call = `GET /repos/{owner}/{repo}/contents/${path}`;
+    try {
+      const answer = await this.#call(call, signal, (octokit) =>
+        octokit.rest.repos.getContent({ ...this.#target, path, ref: branch, request: { signal } }),
+      );
+      return toFile(this.#parse(wireFile, answer.data, call)) ?? unreadable(this.kind, call);
+    } catch (error) {
+      if (isForgeError(error, "ForgeNotFound")) return undefined;
+      throw error;
+    }
+  }
+
+  async writeFile({ path, branch, content, message, sha }: FileChange, signal: AbortSignal): Promise<void> {
+    await this.#call(`PUT /repos/{owner}/{repo}/contents/${path}`, signal, (octokit) =>
+      octokit.rest.repos.createOrUpdateFileContents({
+        ...this.#target,
+        path,
+        branch,
+        message,
+        content: toBase64(content),
+        ...(sha === undefined ? {} : { sha }),
+        request: { signal, retries: 0 },
+      }),
+    );
   }
 
   async #wirePullRequest(number: number, signal: AbortSignal): Promise<WirePullRequest> {

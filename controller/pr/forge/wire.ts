@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ForgeComment, Permission, PullRequest } from "./forge.ts";
+import type { ForgeComment, ForgeFile, Permission, PullRequest } from "./forge.ts";
 
 /**
  * The parts of answers that Slipway reads. Gitea's API mirrors GitHub's here, so one schema serves both;
@@ -81,6 +81,27 @@ export function toComment(wire: WireComment): ForgeComment {
     url: wire.html_url,
   };
 }
+
+/** A file of the contents API; both forges give small ones in base64. */
+export const wireFile = z.object({
+  type: z.literal("file"),
+  sha: z.string(),
+  encoding: z.string().nullish(),
+  content: z.string().nullish(),
+});
+
+/** Undefined for a file that is too large to be given, or that is no UTF-8 text. */
+export function toFile({ sha, encoding, content }: z.infer<typeof wireFile>): ForgeFile | undefined {
+  if (encoding !== "base64" || typeof content !== "string") return undefined;
+  try {
+    const bytes = Buffer.from(content, "base64");
+    return { sha, content: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
+  } catch {
+    return undefined;
+  }
+}
+
+export const toBase64 = (text: string): string => Buffer.from(text, "utf8").toString("base64");
 
 /** Oldest first; ids decide within one second. */
 export function byAge(a: ForgeComment, b: ForgeComment): number {

@@ -183,7 +183,7 @@ describe("CEL rules", () => {
     expect(error.causes).toHaveLength(1);
     expect(error.causes[0]?.field).toBe(field);
     // The server shows what a rule judges by its type alone.
-    expect(error.causes[0]?.message?.replace(/^Invalid value: "(object|string)": /, "")).toBe(message);
+    expect(error.causes[0]?.message?.replace(/^Invalid value: "(object|array|string)": /, "")).toBe(message);
     // The function beside the CEL says the same; rules about a change have none.
     const parsed = (definitionOf(kind).spec as z.ZodType).safeParse(spec);
     expect(parsed.error?.issues.map((issue) => issue.message) ?? []).toEqual(before ? [] : [message]);

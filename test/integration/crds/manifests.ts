@@ -224,6 +224,7 @@ export const FULL: Readonly<Record<string, Spec>> = {
         webhook: { url: "https://hooks.example.com/a?b=c", secretRef: { name: "hook", key: "key" } },
       },
       { name: "rule", type: "PrometheusRule", prometheusRule: { labels: { release: "stack" } } },
+      { name: "cases", type: "OpenPullRequest", openPullRequest: { suiteRef: { name: "s" } } },
     ],
   },
   EvalRun: {

@@ -212,11 +212,17 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
   },
   "Monitor spec.signals[].prometheus: write either metric or query": {
     field: "spec.signals[0].prometheus",
-    spec: variant("Monitor", { signals: [{ ...series, prometheus: { metric: "queue", query: "up" } }] }),
+    spec: variant("Monitor", {
+      actions: undefined,
+      signals: [{ ...series, prometheus: { metric: "queue", query: "up" } }],
+    }),
   },
   "Monitor spec.signals[].prometheus.window: write a duration from 10s to 24h": {
     field: "spec.signals[0].prometheus.window",
-    spec: variant("Monitor", { signals: [{ ...series, prometheus: { metric: "queue", window: "9s" } }] }),
+    spec: variant("Monitor", {
+      actions: undefined,
+      signals: [{ ...series, prometheus: { metric: "queue", window: "9s" } }],
+    }),
   },
   "Monitor spec.signals[].replay.every: write a duration from 1m to 168h": {
     field: "spec.signals[0].replay.every",
@@ -238,7 +244,17 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
   },
   "Monitor spec: an action of type PrometheusRule needs a signal of type Prometheus": {
     field: "spec",
-    spec: variant("Monitor", { signals: [{ ...probe, thresholds: { alert: 1 } }] }),
+    spec: variant("Monitor", {
+      signals: [{ ...probe, thresholds: { alert: 1 } }],
+      actions: [{ name: "a", type: "PrometheusRule", prometheusRule: {} }],
+    }),
+  },
+  "Monitor spec: an action of type OpenPullRequest needs a signal of type Replay": {
+    field: "spec",
+    spec: variant("Monitor", {
+      signals: [{ ...probe, thresholds: { alert: 1 } }],
+      actions: [{ name: "a", type: "OpenPullRequest", openPullRequest: { suiteRef: { name: "s" } } }],
+    }),
   },
   "Monitor spec: write one action of type PrometheusRule: it is one object": {
     field: "spec",

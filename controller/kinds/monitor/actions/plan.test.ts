@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { EvalRun } from "../../../../schemas/eval-run.ts";
+import { type EvalSuite, evalSuiteSpec } from "../../../../schemas/eval-suite.ts";
 import type { ModelDeployment } from "../../../../schemas/model-deployment.ts";
 import {
   type Monitor,
@@ -6,10 +8,11 @@ import {
   monitorSpec,
   type Transition,
 } from "../../../../schemas/monitor.ts";
+import { type Repository, repositorySpec } from "../../../../schemas/repository.ts";
 import { failed, later, NOW, object, running, succeeded } from "../../../../test/kind-objects.ts";
 import type { EffectOutcome } from "../../../runtime/kind.ts";
 import type { AlertmanagerInput } from "./alertmanager.ts";
-import { decideActions, planOf } from "./plan.ts";
+import { type ActionContext, type ActionPlan, decideActions, planOf } from "./plan.ts";
 import { type RuleInput, ruleRemoval, ruleStatus } from "./prometheus-rule.ts";
 import type { WebhookInput } from "./webhook.ts";
 
@@ -19,7 +22,7 @@ const target = object<ModelDeployment>("ModelDeployment", {
     external: { baseURL: "https://a.example.com/v1", model: "m", timeout: "60s", maxConcurrency: 8 },
   },
 });
-const context = { serviceAccountName: "team", target };
+const context: ActionContext = { serviceAccountName: "team", target, runs: [], get: () => undefined };
 const at = (minute: number) =>
   later(minute * 60_000)
     .toISOString()
@@ -65,7 +68,8 @@ const monitorOf = (action: object, status: MonitorStatus = {}, changes: object =
   });
 const decideOne = (monitor: Monitor, outcome?: EffectOutcome, now = NOW) =>
   decideActions(monitor, new Map([[monitor.spec.actions?.[0]?.name ?? "", outcome]]), context, now);
-const inputOf = <T>(monitor: Monitor) => planOf(monitor, monitor.spec.actions![0]!, context)?.input as T;
+const inputOf = <T>(monitor: Monitor) =>
+  (planOf(monitor, monitor.spec.actions![0]!, context) as ActionPlan).input as T;
 
 describe("Webhook", () => {
   const told = (delivered: number, ...history: Transition[]) =>
@@ -275,5 +279,126 @@ describe("PrometheusRule", () => {
     expect(ruleRemoval(monitorOf(webhook, status), "team")?.input).not.toHaveProperty("rule");
     expect(ruleRemoval(monitorOf(rule, status), "team")).toBeUndefined();
     expect(ruleRemoval(monitorOf(webhook), "team")).toBeUndefined();
+  });
+});
+
+describe("OpenPullRequest", () => {
+  const action = {
+    name: "cases",
+    type: "OpenPullRequest",
+    openPullRequest: { suiteRef: { name: "regressions" } },
+  };
+  const signals = [
+    {
+      name: "slow",
+      type: "Replay",
+      replay: { suiteRef: { name: "wide" } },
+      thresholds: { operator: "Below", alert: 0.8 },
+    },
+    { name: "up", type: "Probe", probe: { measure: "availability" }, thresholds: { alert: 1 } },
+  ];
+  const digest = `sha256:${"1".repeat(64)}`;
+  const run = object<EvalRun>("EvalRun", {
+    metadata: { name: "run-1" },
+    spec: {
+      suite: { name: "wide", revision: "a".repeat(64), bundle: digest },
+      trigger: "Monitor",
+      head: { bundle: digest, revision: "b".repeat(64) },
+    },
+    status: { verdict: "Fail", result: digest },
+  });
+  const suite = (
+    changes: object = {},
+    labels: Record<string, string> = { "slipway.dev/repository": "app" },
+  ) =>
+    object<EvalSuite>("EvalSuite", {
+      metadata: { name: "regressions", labels },
+      spec: evalSuiteSpec.parse({
+        targets: [{ name: "t", promptRef: { name: "p" }, modelRef: { name: "m" } }],
+        cases: { files: [{ path: "cases/old.yaml" }] },
+        ...changes,
+      }),
+    });
+  const repository = object<Repository>("Repository", {
+    metadata: { name: "app" },
+    spec: repositorySpec.parse({
+      url: "https://git.example.com/a/b.git",
+      serviceAccountName: "team",
+      path: "llm",
+    }),
+  });
+  const monitor = (transition: Transition, told = 1) =>
+    monitorOf(
+      action,
+      {
+        signals: [{ name: "slow", state: "ALERT", since: "", run: "run-1" }],
+        history: [transition],
+        actions: [{ name: "cases", delivered: told }],
+      },
+      { signals, prometheus: undefined },
+    );
+  const decided = (of: Monitor, objects: Record<string, unknown>, outcome?: EffectOutcome, runs = [run]) =>
+    decideActions(
+      of,
+      new Map([["cases", outcome]]),
+      {
+        ...context,
+        runs,
+        get: <T>(kind: string, name: string) => objects[`${kind}/${name}`] as T | undefined,
+      },
+      NOW,
+    );
+  const all = { "EvalSuite/regressions": suite(), "Repository/app": repository };
+
+  test("when a replay gets worse: for the suite's first file, in its repository, written ahead", () => {
+    const { effects } = decided(monitor(went(2, "ALERT", "OK")), all);
+    expect(effects).toMatchObject([
+      {
+        name: "pullRequest",
+        durable: true,
+        input: {
+          run: { name: "run-1", result: digest, suiteBundle: digest },
+          path: "llm/cases/old.yaml",
+          suite: { name: "regressions" },
+          repository: { metadata: { name: "app" } },
+        },
+      },
+    ]);
+  });
+
+  test.each([
+    ["another signal's", went(2, "ALERT", "OK", "up")],
+    ["one to something better", went(2, "OK", "ALERT")],
+  ])("%s transition is none of its", (_, transition) => {
+    expect(decided(monitor(transition), all)).toMatchObject({ effects: [], statuses: [{ delivered: 2 }] });
+  });
+
+  test("a run that is not kept any more", () => {
+    expect(decided(monitor(went(2, "ALERT", "OK")), all, undefined, [])).toMatchObject({
+      effects: [],
+      statuses: [{ delivered: 2 }],
+    });
+  });
+
+  test.each([
+    ["no suite", {}, "EvalSuiteNotFound"],
+    ["no file", { cases: { inline: [{ id: "a" }] } }, "NoCaseFile"],
+    ["a suite made by hand", undefined, "NotFromGit"],
+  ])("%s: it waits and says so", (name, changes, reason) => {
+    const made = changes === undefined ? suite({}, {}) : suite(changes);
+    const objects = name === "no suite" ? {} : { ...all, "EvalSuite/regressions": made };
+    expect(decided(monitor(went(2, "ALERT", "OK")), objects)).toMatchObject({
+      effects: [],
+      statuses: [{ delivered: 1, reason }],
+    });
+  });
+
+  test("shows the pull request, also while nothing is new", () => {
+    const outcome = succeeded({ added: 2, url: "https://forge/7" });
+    const { statuses } = decided(monitor(went(2, "ALERT", "OK")), all, outcome);
+    expect(statuses).toEqual([{ name: "cases", delivered: 2, url: "https://forge/7" }]);
+    const quiet = monitor(went(2, "ALERT", "OK"), 2);
+    const later = { ...quiet, status: { ...quiet.status, actions: [...statuses] } };
+    expect(decided(later, all).statuses).toEqual(statuses);
   });
 });

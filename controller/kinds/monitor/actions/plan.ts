@@ -1,3 +1,4 @@
+import type { EvalRun } from "../../../../schemas/eval-run.ts";
 import type { ModelDeployment } from "../../../../schemas/model-deployment.ts";
 import type { ActionStatus, Monitor, MonitorAction } from "../../../../schemas/monitor.ts";
 import { digestOf, type Json } from "../../../graph/canonical.ts";
@@ -5,6 +6,7 @@ import type { EffectOutcome, EffectRequest, EventNote } from "../../../runtime/k
 import { nextAttempt } from "../attempts.ts";
 import { alertmanagerPlan } from "./alertmanager.ts";
 import { rulePlan } from "./prometheus-rule.ts";
+import { pullRequestPlan } from "./pull-request.ts";
 import { webhookPlan } from "./webhook.ts";
 
 /** One call that an action wants made now. Everything in it comes from the status as it was written. */
@@ -32,10 +34,20 @@ const FAILED_RETRY_MS = 10_000;
 /** Soon enough to tell of a transition at once, once it is written. */
 const SOON_MS = 50;
 
+/** What a call needs that is not there. It is made once it is. */
+export interface Obstacle {
+  readonly reason: string;
+  readonly message: string;
+}
+
 /** Whom and what the calls are made for. */
 export interface ActionContext {
   readonly serviceAccountName: string;
   readonly target: ModelDeployment;
+  /** The EvalRuns of the Monitor. */
+  readonly runs: readonly EvalRun[];
+  /** An object of the Monitor's namespace that an action names. */
+  readonly get: <T>(kind: "EvalSuite" | "Repository", name: string) => T | undefined;
 }
 
 /** The call of one action now; undefined while it has nothing to do. Used by `observe` too, which needs its digest. */
@@ -43,7 +55,7 @@ export function planOf(
   monitor: Monitor,
   action: MonitorAction,
   context: ActionContext,
-): ActionPlan | undefined {
+): ActionPlan | Obstacle | undefined {
   switch (action.type) {
     case "Alertmanager":
       return alertmanagerPlan(monitor, action, context);
@@ -51,13 +63,15 @@ export function planOf(
       return webhookPlan(monitor, action, context);
     case "PrometheusRule":
       return rulePlan(monitor, action, context);
+    case "OpenPullRequest":
+      return pullRequestPlan(monitor, action, context);
   }
 }
 
 export const planDigest = ({ effect, input }: ActionPlan): string => digestOf({ effect, input });
 
 /** Actions that tell of each transition once; the others keep something else as the states are. */
-const TELLING: ReadonlySet<MonitorAction["type"]> = new Set(["Webhook"]);
+const TELLING: ReadonlySet<MonitorAction["type"]> = new Set(["Webhook", "OpenPullRequest"]);
 
 interface Step {
   readonly status: ActionStatus;
@@ -66,17 +80,24 @@ interface Step {
   readonly waitMs?: number;
 }
 
-/** Makes the calls that are due, and keeps account of what was told to whom. */
+/**
+ * Makes the calls that are due, and keeps account of what was told to whom.
+ * @param askNow what is repeated is done at once
+ */
 export function decideActions(
   monitor: Monitor,
   outcomes: ReadonlyMap<string, EffectOutcome | undefined>,
   context: ActionContext,
   now: Date,
+  askNow = false,
 ): ActionsDecision {
   const steps = (monitor.spec.actions ?? []).map((action) => {
     const plan = planOf(monitor, action, context);
     const before = statusOf(monitor, action);
-    return plan ? stepOf(plan, outcomes.get(action.name), before, now) : { status: idle(monitor, before) };
+    if (plan && "reason" in plan) return { status: { ...told(before), ...plan } };
+    return plan
+      ? stepOf(plan, outcomes.get(action.name), before, now, askNow)
+      : { status: idle(monitor, before) };
   });
   return {
     effects: steps.flatMap(({ request }) => request ?? []),
@@ -94,15 +115,27 @@ function statusOf(monitor: Monitor, { name, type }: MonitorAction): ActionStatus
 }
 
 /** Nothing is left to tell: the transitions so far count as told. */
-function idle(monitor: Monitor, { name, delivered }: ActionStatus): ActionStatus {
+function idle(monitor: Monitor, before: ActionStatus): ActionStatus {
+  const { delivered, ...rest } = told(before);
   return delivered === undefined
-    ? { name }
-    : { name, delivered: Math.max(delivered, monitor.status?.history?.[0]?.id ?? 0) };
+    ? rest
+    : { ...rest, delivered: Math.max(delivered, monitor.status?.history?.[0]?.id ?? 0) };
 }
 
-function stepOf(plan: ActionPlan, outcome: EffectOutcome | undefined, before: ActionStatus, now: Date): Step {
-  const { name, delivered } = before;
-  const kept = { name, ...(delivered === undefined ? {} : { delivered }) };
+/** Without what went wrong. */
+function told({ name, delivered, url }: ActionStatus): ActionStatus {
+  return { name, ...(delivered === undefined ? {} : { delivered }), ...(url === undefined ? {} : { url }) };
+}
+
+function stepOf(
+  plan: ActionPlan,
+  outcome: EffectOutcome | undefined,
+  before: ActionStatus,
+  now: Date,
+  askNow: boolean,
+): Step {
+  const { name } = before;
+  const kept = told(before);
   const ask = (attempt: number): EffectRequest => ({
     name: plan.effect,
     inputDigest: planDigest(plan),
@@ -114,22 +147,25 @@ function stepOf(plan: ActionPlan, outcome: EffectOutcome | undefined, before: Ac
   if (!outcome || outcome.state === "Running")
     return { status: { ...kept, ...problemIn(before) }, request: ask(outcome?.attempt ?? 1) };
   if (outcome.state === "Succeeded") {
-    if (plan.transition !== undefined)
-      return { status: { name, delivered: plan.transition }, waitMs: SOON_MS };
+    if (plan.transition !== undefined) {
+      const { url = before.url } = (outcome.output ?? {}) as { url?: string };
+      const shown = url === undefined ? {} : { url };
+      return { status: { name, delivered: plan.transition, ...shown }, waitMs: SOON_MS };
+    }
     if (plan.everyMs === undefined) return { status: kept, request: ask(outcome.attempt) };
-    const { attempt, waitMs } = nextAttempt(outcome, plan.everyMs, false, now);
+    const { attempt, waitMs } = nextAttempt(outcome, plan.everyMs, askNow, now);
     return { status: kept, request: ask(attempt), waitMs };
   }
   const problem = problemOf(outcome);
   const shown = problem.reason === before.reason ? problemIn(before) : problem;
   if (plan.transition === undefined) {
-    const { attempt, waitMs } = nextAttempt(outcome, FAILED_RETRY_MS, false, now);
+    const { attempt, waitMs } = nextAttempt(outcome, FAILED_RETRY_MS, askNow, now);
     return { status: { ...kept, ...shown }, request: ask(attempt), waitMs };
   }
   if (outcome.error?.retryable === true && outcome.attempt < MAX_ATTEMPTS)
     return { status: { ...kept, ...shown }, request: ask(outcome.attempt + 1) };
   return {
-    status: { name, delivered: plan.transition, ...shown },
+    status: { ...kept, delivered: plan.transition, ...shown },
     event: {
       type: "Warning",
       reason: problem.reason,

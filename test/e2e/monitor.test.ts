@@ -1,0 +1,273 @@
+import { createHmac } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  CustomResourceDefinition,
+  type KubeObject,
+  type ResourceType,
+} from "../../controller/kube/resources.ts";
+import type { EvalRun } from "../../schemas/eval-run.ts";
+import type { Monitor } from "../../schemas/monitor.ts";
+import { type ModelEndpointHandle, startModelEndpoint } from "../model-endpoint.ts";
+import { type HookReceiver, receiveHooks } from "../monitoring/hooks.ts";
+import { type MonitoringServer, startAlertmanager, startPrometheus } from "../monitoring/servers.ts";
+import { createSecret, listObjects } from "../scenario/cluster.ts";
+import { deploymentManifest, yamlOf } from "../scenario/manifests.ts";
+import { waitFor } from "../scenario/wait.ts";
+import { answer, prompt, suite } from "./story.ts";
+import { conditionOf, type Tenant } from "./tenant.ts";
+import { World } from "./world.ts";
+
+const CASES = 20;
+const KEY = "canary-webhook-key";
+
+const coreos = (kind: string, plural: string): ResourceType => ({
+  group: "monitoring.coreos.com",
+  version: "v1",
+  kind,
+  plural,
+  namespaced: true,
+});
+const RULE = coreos("PrometheusRule", "prometheusrules");
+const PROMETHEUS = coreos("Prometheus", "prometheuses");
+
+/** The operator's types, without their schemas. */
+const crd = ({ group, version, kind, plural }: ResourceType): KubeObject => ({
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  metadata: { name: `${plural}.${group}` },
+  spec: {
+    group,
+    scope: "Namespaced",
+    names: { kind, plural },
+    versions: [
+      {
+        name: version,
+        served: true,
+        storage: true,
+        schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+      },
+    ],
+  },
+});
+
+const probe = (name: string, measure: string, thresholds: object, more: object = {}) => ({
+  name,
+  type: "Probe",
+  probe: { measure },
+  thresholds,
+  ...more,
+});
+
+describe("a Monitor", () => {
+  let world: World;
+  let tenant: Tenant;
+  let model: ModelEndpointHandle;
+  let prometheus: MonitoringServer;
+  let alertmanager: MonitoringServer;
+  let hooks: HookReceiver;
+
+  const monitorIs = (what: string, wanted: (monitor: Monitor) => boolean) =>
+    tenant.waitFor<Monitor>("Monitor", "triage", what, wanted);
+  const alerts = async () => {
+    const found = await fetch(`${alertmanager.url}/api/v2/alerts?filter=namespace%3D${tenant.namespace}`);
+    return (await found.json()) as { labels: Record<string, string>; endsAt: string }[];
+  };
+  const stateOf = (monitor: Monitor, name: string) =>
+    monitor.status?.signals?.find((signal) => signal.name === name)?.state;
+
+  beforeAll(async () => {
+    model = await startModelEndpoint({ answer });
+    hooks = await receiveHooks();
+    [prometheus, alertmanager] = await Promise.all([
+      startPrometheus([{ job: "model", host: new URL(model.baseURL).host }]),
+      startAlertmanager(),
+    ]);
+    world = await World.create();
+    tenant = await world.tenant();
+    await createSecret(world.client, tenant.namespace, "hook", { key: KEY }, [hooks.host]);
+  });
+  afterAll(async () => {
+    await world?.[Symbol.asyncDispose]();
+    await Promise.all([model, prometheus, alertmanager, hooks].map((each) => each?.[Symbol.asyncDispose]()));
+  });
+
+  test("watches what a commit says, with answers that are all new", async () => {
+    await tenant.push({ "README.md": "Nothing yet.\n" });
+    await tenant.follow();
+    await tenant.said("Synced");
+    await tenant.push({
+      "triage.yaml": yamlOf(prompt("triage", "plain")),
+      "model.yaml": yamlOf(deploymentManifest("model", model.baseURL)),
+      "suite.yaml": yamlOf(suite("triage", CASES)),
+    });
+    await tenant.ready("EvalSuite", "triage");
+    const asked = model.count;
+    await tenant.push({
+      "monitor.yaml": yamlOf({
+        apiVersion: "slipway.dev/v1alpha1",
+        kind: "Monitor",
+        metadata: { name: "triage" },
+        spec: {
+          targetRef: { name: "model" },
+          interval: "1s",
+          probe: { window: "4s", minRequests: 2 },
+          prometheus: { url: prometheus.url },
+          signals: [
+            probe("up", "availability", { operator: "Below", alert: 0.9 }),
+            probe("latency", "latency", { warning: 20_000 }),
+            {
+              name: "scraped",
+              type: "Prometheus",
+              prometheus: { query: 'scrape_duration_seconds{job="model"} < bool 60' },
+              thresholds: { operator: "Below", warning: 1 },
+            },
+            {
+              name: "quality",
+              type: "Replay",
+              replay: { suiteRef: { name: "triage" }, reference: "LastPass" },
+              thresholds: { operator: "Below", alert: -0.05 },
+            },
+          ],
+          actions: [
+            {
+              name: "pager",
+              type: "Alertmanager",
+              alertmanager: { url: alertmanager.url, resend: "1s", labels: { team: "support" } },
+            },
+            {
+              name: "chat",
+              type: "Webhook",
+              webhook: { url: `${hooks.url}/slipway`, secretRef: { name: "hook", key: "key" } },
+            },
+            { name: "rule", type: "PrometheusRule", prometheusRule: { labels: { release: "stack" } } },
+          ],
+        },
+      }),
+    });
+    const monitor = await tenant.ready<Monitor>("Monitor", "triage", ({ status }) => status?.state === "OK");
+    expect(monitor.status?.summary).toBe("4/4");
+    expect(conditionOf(monitor, "Alerting")?.reason).toBe("NoAlert");
+    expect(conditionOf(monitor, "TelemetryAvailable")?.status).toBe("True");
+    // The same answer to every case as the suite's own run has: nothing has changed.
+    const quality = monitor.status?.signals?.find(({ name }) => name === "quality");
+    expect(quality?.value).toBe("0");
+    const runs = (await listObjects(world.client, "EvalRun", tenant.namespace)) as unknown as EvalRun[];
+    const replay = runs.filter(({ spec }) => spec.trigger === "Monitor");
+    expect(replay.map(({ metadata }) => metadata.name)).toEqual([quality?.run]);
+    expect(replay[0]?.status?.calls).toEqual({ made: CASES, saved: 0 });
+    expect(model.count - asked).toBeGreaterThanOrEqual(CASES + 2);
+  });
+
+  test("is quiet while nothing happens, however often it looks", async () => {
+    const settled = await monitorIs(
+      "to have told of its rule",
+      (monitor) => conditionOf(monitor, "RulesSelected") !== undefined,
+    );
+    const asked = model.count;
+    await waitFor(
+      "five more probes",
+      () => model.count,
+      (count) => count >= asked + 5,
+    );
+    const after = await tenant.object<KubeObject>("Monitor", "triage");
+    expect(after?.metadata.resourceVersion).toBe((settled as unknown as KubeObject).metadata.resourceVersion);
+    expect(hooks.received).toEqual([]);
+    expect(await alerts()).toEqual([]);
+  });
+
+  test("an endpoint that breaks is an ALERT, and everybody is told", async () => {
+    model.set({ mode: "error" });
+    const monitor = await monitorIs("to be in ALERT", ({ status }) => status?.state === "ALERT");
+    expect(stateOf(monitor, "up")).toBe("ALERT");
+    expect(conditionOf(monitor, "Ready")?.status).toBe("True");
+    expect(conditionOf(monitor, "Alerting")).toMatchObject({ status: "True", reason: "Up" });
+    const seen = await waitFor("the alert at Alertmanager", alerts, (list) =>
+      list.some(({ labels }) => labels.signal === "up"),
+    );
+    const alert = seen.find(({ labels }) => labels.signal === "up");
+    expect(alert?.labels).toMatchObject({
+      alertname: "SlipwayMonitor",
+      monitor: "triage",
+      target: "model",
+      severity: "critical",
+      team: "support",
+    });
+    await waitFor("the alert to be sent again", alerts, (list) =>
+      list.some(({ labels, endsAt }) => labels.signal === "up" && endsAt > (alert?.endsAt ?? "")),
+    );
+    const [hook] = await waitFor(
+      "the webhook",
+      () => hooks.received.filter(({ body }) => JSON.parse(body).transition.signal === "up"),
+      (list) => list.length > 0,
+    );
+    const signature = createHmac("sha256", KEY)
+      .update(hook?.body ?? "")
+      .digest("hex");
+    expect(hook?.headers["x-slipway-signature-256"]).toBe(`sha256=${signature}`);
+    expect(JSON.parse(hook?.body ?? "")).toMatchObject({
+      monitor: { namespace: tenant.namespace, name: "triage" },
+      transition: { signal: "up", from: "OK", to: "ALERT" },
+    });
+  });
+
+  test("mended it is OK again, the alert resolved, and each transition was told once and in order", async () => {
+    model.set({ mode: "ok" });
+    await monitorIs("to be OK", ({ status }) => status?.state === "OK");
+    await waitFor("the alert to be resolved", alerts, (list) => list.length === 0);
+    const told = await waitFor(
+      "the webhook",
+      () =>
+        hooks.received.map(
+          ({ body }) => JSON.parse(body).transition as { id: number; to: string; signal: string },
+        ),
+      (list) => list.some(({ signal, to }) => signal === "up" && to === "OK"),
+    );
+    const ids = told.map(({ id }) => id);
+    expect(ids).toEqual([...new Set(ids)].sort((a, b) => a - b));
+    const after = await monitorIs(
+      "to have told all",
+      ({ status }) =>
+        status?.actions?.find(({ name }) => name === "chat")?.delivered === status?.history?.[0]?.id,
+    );
+    expect(conditionOf(after, "ActionsDelivered")?.status).toBe("True");
+    expect(await world.controller.log()).not.toContain(KEY);
+  });
+
+  test("the rule is there once the operator is, and it is said whether somebody takes it up", async () => {
+    expect(conditionOf(await tenant.object("Monitor", "triage"), "RulesSelected")).toMatchObject({
+      status: "False",
+      reason: "PrometheusOperatorMissing",
+    });
+    const { client } = world;
+    for (const type of [RULE, PROMETHEUS])
+      await client.apply(CustomResourceDefinition, crd(type), { fieldManager: "test", force: true });
+    try {
+      const said = (reason: string) =>
+        waitFor(
+          `RulesSelected to be ${reason}`,
+          async () => {
+            await tenant.request("Monitor", "triage");
+            return conditionOf(await tenant.object("Monitor", "triage"), "RulesSelected")?.reason;
+          },
+          (found) => found === reason,
+          { intervalMs: 1_000 },
+        );
+      await said("NotSelected");
+      const rule = await client.get(RULE, tenant.namespace, "slipway-triage");
+      expect(rule.metadata.labels).toMatchObject({ release: "stack" });
+      expect(rule.metadata.ownerReferences?.[0]).toMatchObject({ kind: "Monitor", name: "triage" });
+      const selecting = { ruleSelector: { matchLabels: { release: "stack" } }, ruleNamespaceSelector: {} };
+      const object = (spec: object): KubeObject => ({
+        apiVersion: "monitoring.coreos.com/v1",
+        kind: "Prometheus",
+        metadata: { name: "main", namespace: tenant.namespace },
+        spec,
+      });
+      await client.apply(PROMETHEUS, object(selecting), { fieldManager: "test", force: true });
+      await said("Selected");
+    } finally {
+      for (const { plural, group } of [RULE, PROMETHEUS])
+        await client.delete(CustomResourceDefinition, undefined, `${plural}.${group}`);
+    }
+  });
+});
