@@ -5,6 +5,7 @@ const cluster = { globalSetup: ["test/devcluster/global-setup.ts"], fileParallel
 /** What talks to processes, files or sockets, or tries many cases, without a cluster: too slow to run at each save. */
 const component = [
   "controller/cli/fetch/*.test.ts",
+  "controller/kinds/model-deployment/{effects,source-effects}.test.ts",
   "controller/dev/**/*.test.ts",
   "controller/gitops/git.test.ts",
   // Puts another kind in the place of the real ones.
@@ -56,6 +57,15 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 1_200_000,
           ...cluster,
+        },
+      },
+      {
+        test: {
+          name: "rollout",
+          include: ["test/rollout/**/*.test.ts"],
+          testTimeout: 3_600_000,
+          hookTimeout: 1_200_000,
+          fileParallelism: false,
         },
       },
       {
