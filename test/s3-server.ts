@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AwsClient } from "aws4fetch";
 import { versitygwBinary } from "../controller/dev/s3.ts";
+import { freePort } from "./free-port.ts";
 
 /** A real S3 server over a folder, with one pair of keys that may do everything. */
 export interface S3Server {
@@ -71,13 +71,4 @@ async function ready(url: string, child: ChildProcess): Promise<void> {
   }
   child.kill("SIGKILL");
   throw new Error("versitygw does not answer");
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

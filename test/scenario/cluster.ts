@@ -13,7 +13,7 @@ import {
   Secret,
   ServiceAccount,
 } from "../../controller/kube/resources.ts";
-import { ANNOTATION_ALLOWED_HOSTS, API_VERSION } from "../../schemas/kind.ts";
+import { ANNOTATION_ALLOWED_HOSTS, API_VERSION, KINDS } from "../../schemas/index.ts";
 import type { RepositorySpec } from "../../schemas/repository.ts";
 import { required } from "./env.ts";
 import { waitFor } from "./wait.ts";
@@ -168,15 +168,9 @@ export function waitForObject<T = KubeObject>(
 
 /** Deletes what a test leaves, so that the next controller does not follow it. */
 export async function clearNamespace(client: KubeClient, namespace: string): Promise<void> {
-  for (const kind of [
-    "Repository",
-    "Monitor",
-    "EvalSuite",
-    "ModelDeployment",
-    "PromptTemplate",
-    "EvalRun",
-    "ConfigMap",
-  ]) {
+  // What makes runs goes before them, or they would come again.
+  const kinds = KINDS.toSorted((a, b) => Number(a.internal ?? false) - Number(b.internal ?? false));
+  for (const kind of [...kinds.map((definition) => definition.kind), "ConfigMap"]) {
     for (const { metadata } of await listObjects(client, kind, namespace)) {
       await client.delete(typeOf(kind), namespace, metadata.name).catch((error: unknown) => {
         if (!isNotFound(error)) throw error;

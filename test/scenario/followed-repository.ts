@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { KubeClient } from "../../controller/kube/client.ts";
 import type { Repository } from "../../schemas/repository.ts";
+import { freePort } from "../free-port.ts";
 import {
   adminClient,
   applyRepository,
@@ -27,6 +28,8 @@ export interface FollowOptions {
   /** A private repository with credentials, a signed webhook and pull requests; else a public one and nothing. */
   readonly forge: boolean;
   readonly leaderElection?: boolean;
+  /** The controller gives work to pods, which reach it on this machine. */
+  readonly work?: boolean;
 }
 
 /** A tenant with one git repository, and a controller process of its own that follows it. */
@@ -61,6 +64,7 @@ export async function followRepository(options: FollowOptions): Promise<Followed
     await ControllerProcess.start({
       ...{ kubeconfig, namespace, logFile, stateDir: join(folder, "state") },
       leaderElection: options.leaderElection ?? false,
+      ...(options.work ? { reachableAt: { host: "127.0.0.1", port: await freePort() } } : {}),
     }),
   );
   parts.defer(() => clearNamespace(client, namespace));

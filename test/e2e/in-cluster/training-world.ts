@@ -1,7 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { type Cluster, startCluster, stopCluster } from "../../../controller/dev/cluster.ts";
@@ -17,6 +15,7 @@ import { KubeClient } from "../../../controller/kube/client.ts";
 import { Pod } from "../../../controller/kube/resources.ts";
 import type { FineTuneJob, FineTuneJobSpec } from "../../../schemas/fine-tune-job.ts";
 import { API_VERSION, LABEL_OWNER_UID } from "../../../schemas/kind.ts";
+import { freePort } from "../../free-port.ts";
 import { getObject, hasCondition, TENANT_ACCOUNT, typeOf, waitForObject } from "../../scenario/cluster.ts";
 import { ControllerProcess } from "../../scenario/controller.ts";
 import { makeRows, toJsonLines } from "../../train/rows.ts";
@@ -139,11 +138,3 @@ export const reasonOf = (job: FineTuneJob): string | undefined =>
 export const messageOf = (job: FineTuneJob): string =>
   job.status?.conditions?.find(({ type }) => type === "Ready")?.message ?? "";
 export const isReady = (job: unknown): boolean => hasCondition(job, "Ready");
-
-async function freePort(host: string): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, host, resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

@@ -4,9 +4,12 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { controlPlaneBinaries } from "../../../controller/dev/binaries.ts";
 import { silent } from "../../../controller/dev/progress.ts";
+import { canonicalJson } from "../../../controller/graph/canonical.ts";
+import { Secret } from "../../../controller/kube/resources.ts";
 import type { Owned } from "../../../controller/lineage/ownership.ts";
 import type { lineageData } from "../../../controller/lineage/show.ts";
 import type { EvalSuite } from "../../../schemas/eval-suite.ts";
+import type { FineTuneJob } from "../../../schemas/fine-tune-job.ts";
 import { type ModelEndpointHandle, startModelEndpoint } from "../../model-endpoint.ts";
 import {
   getObject,
@@ -16,6 +19,7 @@ import {
   writeControllerKubeconfig,
 } from "../../scenario/cluster.ts";
 import { type FollowedRepository, followRepository } from "../../scenario/followed-repository.ts";
+import { waitFor } from "../../scenario/wait.ts";
 import { type Ended, manifest, start, temporaryFolder } from "./slipway.ts";
 
 const ROWS = Array.from({ length: 12 }, (_, i) => `{"prompt":"question ${i}","completion":"answer ${i}"}\n`);
@@ -40,6 +44,11 @@ const files = (baseURL: string) => ({
     sources: [{ name: "archive", files: [{ path: "data/tickets.jsonl" }] }],
   }),
   "data/tickets.jsonl": ROWS.join(""),
+  "lora.yaml": manifest("FineTuneJob", "lora", {
+    baseModel: { source: "hf://team/base@main" },
+    datasetRef: { name: "tickets" },
+    adapter: {},
+  }),
 });
 
 let model: ModelEndpointHandle;
@@ -50,7 +59,7 @@ let cache: Awaited<ReturnType<typeof temporaryFolder>>;
 beforeAll(async () => {
   cache = await temporaryFolder();
   model = await startModelEndpoint({ answer: () => "yes", models: ["m-1"] });
-  team = await followRepository({ files: files(model.baseURL), interval: "10m", forge: false });
+  team = await followRepository({ files: files(model.baseURL), interval: "10m", forge: false, work: true });
   const { client, namespace, name } = team;
   for (const [kind, of] of [
     ["EvalSuite", "triage"],
@@ -84,6 +93,52 @@ const slipway = (...args: string[]): Promise<Ended> =>
     { NO_COLOR: "1" },
   ).ended;
 
+/** Does what a trainer's pod does: with the token of its Secret it stores an adapter, and reports. */
+async function train(): Promise<string> {
+  const { client, namespace, controller } = team;
+  const isAsked = ({ status }: FineTuneJob) => status?.training?.job !== undefined;
+  const asked = await waitForObject<FineTuneJob>(
+    client,
+    ["FineTuneJob", namespace, "lora"],
+    "started",
+    isAsked,
+    60_000,
+  );
+  const name = asked.status?.training?.job ?? "";
+  const secret = await waitFor(
+    `the token ${name}`,
+    () => client.get(Secret, namespace, name).catch(() => undefined),
+    (found) => found !== undefined,
+    { timeoutMs: 30_000 },
+  );
+  const { token = "" } = secret?.data as { token?: string };
+  const authorization = `Bearer ${Buffer.from(token, "base64").toString()}`;
+  const send = async (path: string, method: string, body: string) => {
+    const answer = await fetch(`${controller.url}${path}`, { method, body, headers: { authorization } });
+    expect(answer.ok, `${method} ${path}: HTTP ${answer.status}`).toBe(true);
+    return answer;
+  };
+  const store = async (body: string) =>
+    (await (await send("/artifacts", "PUT", body)).json()) as { digest: string; bytes: number };
+  const file = { path: "adapter_model.safetensors", ...(await store("weights")) };
+  const { digest } = await store(canonicalJson({ version: 1, type: "adapter", files: [file], metadata: {} }));
+  const resolved = `hf://team/base@${"c".repeat(40)}`;
+  const result = {
+    artifact: { digest, type: "adapter", bytes: file.bytes },
+    base: { source: "hf://team/base@main", resolved },
+    steps: 3,
+  };
+  await send("/work/report", "POST", JSON.stringify({ state: "Succeeded", result }));
+  await waitForObject(
+    client,
+    ["FineTuneJob", namespace, "lora"],
+    "Ready",
+    (object) => hasCondition(object, "Ready"),
+    30_000,
+  );
+  return digest;
+}
+
 describe("slipway lineage", () => {
   test("from the commit to the verdict, as the API server has it", async () => {
     const { code, stdout, stderr } = await slipway("lineage", "mdep/small", "-o", "json");
@@ -107,6 +162,20 @@ describe("slipway lineage", () => {
     const { stdout } = await slipway("lineage", "dset/tickets");
     expect(stdout).toMatch(/^Dataset\/tickets +Ready +[0-9a-f]{12} {2}12 rows, sha256:[0-9a-f]{12}$/m);
     expect(stdout).toMatch(/File\/data\/tickets\.jsonl +read +sha256:[0-9a-f]{12}$/m);
+  });
+
+  test("from rows to the adapter that was trained on them, and the base model as it was read", async () => {
+    const digest = await train();
+    const { stdout } = await slipway("lineage", "ftj/lora");
+    expect(stdout).toMatch(
+      new RegExp(
+        `^FineTuneJob/lora +Ready +[0-9a-f]{12} {2}adapter ${digest.slice(0, 19)}, sft with lora$`,
+        "m",
+      ),
+    );
+    expect(stdout).toMatch(/Dataset\/tickets +content +Ready +[0-9a-f]{12} {2}12 rows/);
+    expect(stdout).toContain(`BaseModel/hf://team/base@${"c".repeat(40)}`);
+    expect((await slipway("lineage", "dset/tickets", "-o", "mermaid")).stdout).toContain("FineTuneJob lora");
   });
 
   test("as Mermaid, and refused for what is not there", async () => {
@@ -134,11 +203,18 @@ describe("slipway tree", () => {
 
   test("every object with what it owns", async () => {
     const suite = await getObject<EvalSuite>(team.client, "EvalSuite", team.namespace, "triage");
-    expect(shape((await tree()).roots)).toEqual([
+    const { training } =
+      (await getObject<FineTuneJob>(team.client, "FineTuneJob", team.namespace, "lora"))?.status ?? {};
+    // The pod itself waits for a node, which this cluster has not.
+    const shown = shape((await tree()).roots).filter((line) => !line.includes("Pod/"));
+    expect(shown).toEqual([
       `Repository/${team.name} True`,
       "Dataset/tickets True",
       "PromptTemplate/triage True",
       "  ConfigMap/triage-prompt ",
+      "FineTuneJob/lora True",
+      `  ConfigMap/${training?.job} `,
+      `  Job/${training?.job} 0/1`,
       "ModelDeployment/small True",
       "EvalSuite/triage True",
       `  EvalRun/${suite?.status?.lastRun} True`,
