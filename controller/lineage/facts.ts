@@ -85,10 +85,10 @@ const counted = (count: number, what: string) => `${count} ${what}${count === 1 
 
 const fineTuneJob: Reader<FineTuneJobSpec, FineTuneJobStatus> = (
   { baseModel, method, adapter },
-  { artifact, base, training, progress, mlflow },
+  { artifact, base, training, progress, mlflow, model },
 ) => ({
   facts: list(
-    artifact ? `${artifact.type} ${short(artifact.digest)}` : "nothing trained",
+    artifact ? `${artifact.type} ${short(artifact.digest)}` : model ? `model ${model}` : "nothing trained",
     `${method}${adapter ? ` with ${adapter.type}` : ""}`,
     artifact !== undefined &&
       training !== undefined &&
@@ -126,8 +126,33 @@ const promptTemplate: Reader<unknown, PromptTemplateStatus> = (_, { configMapNam
   products: configMapName === undefined ? [] : [{ kind: "ConfigMap", name: configMapName, facts: [] }],
 });
 
-const modelDeployment: Reader<ModelDeploymentSpec, ModelDeploymentStatus> = (_, { endpoint }) => ({
-  facts: endpoint ? list(`model ${endpoint.model}`, `at ${address(endpoint.url)}`) : ["no endpoint"],
+const modelDeployment: Reader<ModelDeploymentSpec, ModelDeploymentStatus> = (
+  { inCluster },
+  { endpoint, replicas, rollout, resolved = [] },
+) => ({
+  facts: [
+    ...(endpoint ? list(`model ${endpoint.model}`, `at ${address(endpoint.url)}`) : ["no endpoint"]),
+    ...(inCluster
+      ? list(
+          inCluster.runtime,
+          replicas && `${replicas.ready} of ${replicas.desired} pods ready`,
+          rollout && `${rollout.phase} of ${short(rollout.revision)}: ${rollout.reason}`,
+        )
+      : []),
+  ],
+  sources: [{ name: "model", ...inCluster?.model }, ...(inCluster?.adapters ?? [])].flatMap(
+    ({ name, source, file }) =>
+      source === undefined
+        ? []
+        : [
+            {
+              kind: name === "model" ? "Model" : "Adapter",
+              name: resolved.find((each) => each.name === name)?.resolved ?? source,
+              facts: list(file),
+              ...madeFrom(source),
+            },
+          ],
+  ),
 });
 
 const evalSuite: Reader<unknown, EvalSuiteStatus> = (_, { cases, score }, object) => {

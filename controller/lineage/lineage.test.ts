@@ -188,6 +188,57 @@ describe("from commit to verdict", () => {
     ]);
   });
 
+  test("a model in the cluster comes from what it serves, and its gate is named", () => {
+    const digest = `sha256:${"5".repeat(64)}`;
+    const job = object(
+      "FineTuneJob",
+      "lora",
+      { baseModel: { source: "hf://o/n@main" }, datasetRef: { name: "tickets" }, adapter: {} },
+      { artifact: { digest, type: "adapter", bytes: 7, revision: "f".repeat(64) } },
+    );
+    const served = object(
+      "ModelDeployment",
+      "served",
+      {
+        type: "InCluster",
+        inCluster: {
+          runtime: "VLLM",
+          model: { fineTuneJobRef: { name: "lora" } },
+          adapters: [
+            { name: "sql", source: "hf://o/sql@main" },
+            { name: "tone", source: `artifact:${digest}` },
+          ],
+          rollout: { gates: [{ suiteRef: { name: "triage" } }] },
+        },
+      },
+      {
+        ...revision("b".repeat(64)),
+        endpoint: { url: "http://served.team.svc/v1", model: "served" },
+        replicas: { desired: 2, current: 2, ready: 1 },
+        resolved: [{ name: "sql", source: "hf://o/sql@main", resolved: `hf://o/sql@${"a".repeat(40)}` }],
+        rollout: { revision: "9".repeat(64), phase: "Evaluating", reason: "Evaluating", message: "" },
+      },
+    );
+    const { subject, upstream } = lineage("ModelDeployment/served", [tickets, job, suite, served]);
+    expect(subject.facts).toEqual([
+      "model served",
+      "at http://served.team.svc/v1",
+      "VLLM",
+      "1 of 2 pods ready",
+      "Evaluating of 999999999999: Evaluating",
+    ]);
+    expect(names(upstream.slice(1))).toEqual([
+      "FineTuneJob/lora",
+      ["Dataset/tickets", ["File/data/tickets.jsonl"], "BaseModel/hf://o/n@main"],
+      `Adapter/hf://o/sql@${"a".repeat(40)}`,
+      "EvalSuite/triage",
+    ]);
+    expect(names(lineage("Dataset/tickets", [tickets, job, served]).downstream)).toEqual([
+      "FineTuneJob/lora",
+      ["ModelDeployment/served"],
+    ]);
+  });
+
   test("a Monitor watches a model, and says which signals are not OK", () => {
     const signals = [
       { name: "latency", type: "Probe", probe: { measure: "latency" }, thresholds: { alert: 9 } },
