@@ -111,7 +111,7 @@ async function train(): Promise<string> {
     (found) => found !== undefined,
     { timeoutMs: 30_000 },
   );
-  const { token = "" } = secret?.data as { token?: string };
+  const { token = "" } = (secret?.data ?? {}) as { token?: string };
   const authorization = `Bearer ${Buffer.from(token, "base64").toString()}`;
   const send = async (path: string, method: string, body: string) => {
     const answer = await fetch(`${controller.url}${path}`, { method, body, headers: { authorization } });
