@@ -205,12 +205,23 @@ export const datasetStep = withRules(
 );
 export type DatasetStep = z.infer<typeof datasetStep>;
 
+/** Names under which a Dataset's status counts what no step of its own does. */
+const COUNTED = ["bad-rows", "weights"];
+
 /** Steps in their order. */
-export const datasetSteps = withRules(z.array(datasetStep).max(32).meta(mapKeys("name")), {
-  rule: "!self.exists(s, s.type == 'map') || self.all(s, s.type in ['map', 'filter']) || self.map(s, s.type == 'map').lastIndexOf(true) < self.map(s, s.type in ['map', 'filter']).indexOf(false)",
-  message: "steps of type map come before all others but filter: they make the rows that those work on",
-  check: (self) => {
-    const first = self.findIndex(({ type }) => type !== "map" && type !== "filter");
-    return first < 0 || self.findLastIndex(({ type }) => type === "map") < first;
+export const datasetSteps = withRules(
+  z.array(datasetStep).max(32).meta(mapKeys("name")),
+  {
+    rule: "!self.exists(s, s.type == 'map') || self.all(s, s.type in ['map', 'filter']) || self.map(s, s.type == 'map').lastIndexOf(true) < self.map(s, s.type in ['map', 'filter']).indexOf(false)",
+    message: "steps of type map come before all others but filter: they make the rows that those work on",
+    check: (self) => {
+      const first = self.findIndex(({ type }) => type !== "map" && type !== "filter");
+      return first < 0 || self.findLastIndex(({ type }) => type === "map") < first;
+    },
   },
-});
+  {
+    rule: "!self.exists(s, s.name in ['bad-rows', 'weights'])",
+    message: "bad-rows and weights are names of Slipway's own counts: call the step something else",
+    check: (self) => !self.some(({ name }) => COUNTED.includes(name)),
+  },
+);

@@ -81,6 +81,11 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
         ],
       }),
     },
+  "Dataset spec.steps: bad-rows and weights are names of Slipway's own counts: call the step something else":
+    {
+      field: "spec.steps",
+      spec: variant("Dataset", { steps: [{ name: "bad-rows", type: "exactDedup" }] }),
+    },
   "Dataset spec.splits: the percentages of splits must add up to 100": {
     field: "spec.splits",
     spec: variant("Dataset", { splits: [{ name: "train", percent: 90 }] }),

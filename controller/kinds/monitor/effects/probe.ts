@@ -24,7 +24,8 @@ export function probe(secrets: SecretReader): EffectHandler {
       });
       output = { samples: [...samples, await sampleOf(at, answer)] };
     } catch (error) {
-      if (!(error instanceof SlipwayError) || error.retryable) throw error;
+      if (!(error instanceof SlipwayError)) throw error;
+      // The window stands, whatever kept this request from being made.
       output = { samples, failure: { reason: error.code, message: error.message } };
     }
     return output as unknown as Json;

@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { SlipwayError } from "../../../errors.ts";
+import type { SecretReader } from "../../../kube/secrets.ts";
+import { createLogger } from "../../../log.ts";
+import { probe } from "./probe.ts";
+
+const context = {
+  object: { kind: "Monitor", namespace: "team", name: "m" },
+  ...{ attempt: 1, recovered: false, progress: () => {} },
+  ...{ signal: new AbortController().signal, log: createLogger("silent") },
+};
+
+test.each([true, false])(
+  "the window outlives a Secret that cannot be read (for a moment: %s)",
+  async (retryable) => {
+    const read = () => Promise.reject(new SlipwayError("SecretForbidden", "no", { retryable }));
+    const target = {
+      ...{ baseURL: "https://a.example.com/v1", model: "m", timeout: "1s", maxConcurrency: 1 },
+      secretRef: { name: "key", key: "apiKey" },
+    };
+    const samples = [{ at: 1, latencyMs: 5 }];
+    const config = {
+      namespace: "team",
+      serviceAccountName: "team",
+      target,
+      prompt: "?",
+      maxTokens: 1,
+      stream: false,
+    };
+    const output = await probe({ read } as unknown as SecretReader)({ config, samples }, context);
+    expect(output).toEqual({ samples, failure: { reason: "SecretForbidden", message: "no" } });
+  },
+);
