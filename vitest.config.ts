@@ -11,6 +11,7 @@ const component = [
   // Puts another kind in the place of the real ones.
   "controller/graph/graph.test.ts",
   "controller/gitops/manifest.fuzz.test.ts",
+  "controller/kinds/dataset/fetch.test.ts",
   "controller/kube/{client,watch}.test.ts",
   "controller/sources/**/*.test.ts",
   "controller/pr/forge/{gitea,wire}.test.ts",

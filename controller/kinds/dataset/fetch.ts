@@ -9,7 +9,7 @@ import {
   resolveSource,
   type SourceAccess,
 } from "../../sources/index.ts";
-import type { BlobStore } from "../../store/store.ts";
+import type { BlobStore, ReportStore } from "../../store/store.ts";
 import type { FetchedSource, FetchInput, FetchOutput, OutsideSource } from "./resolution.ts";
 
 /** Of one source; the blob store has to hold it. */
@@ -17,17 +17,36 @@ const MAX_SOURCE_BYTES = 64 * 2 ** 30;
 const MAX_FILES = 1_000;
 const DATA_FILE = /\.(jsonl|ndjson|csv|parquet)(\.gz)?$/i;
 
+export interface FetchDependencies {
+  readonly blobs: BlobStore;
+  readonly secrets: Pick<SecretReader, "read">;
+  readonly reports: Pick<ReportStore, "hasUpload" | "addUpload">;
+}
+
+/**
+ * What was read before for the same object. All tenants' blobs lie in one store: a server that only says which digest
+ * its file has must not be given what others have stored under it.
+ */
+export interface Former {
+  readonly has: (digest: string) => boolean;
+  readonly add: (digest: string) => Promise<void>;
+}
+
 /**
  * Brings what the urls hold into the blob store: what is prepared afterwards is named by digest, cannot change and
  * cannot vanish. Nothing is kept of a file that breaks off or is not what was asked for.
  */
-export function fetchEffect(blobs: BlobStore, secrets: SecretReader): EffectHandler {
+export function fetchEffect({ blobs, secrets, reports }: FetchDependencies): EffectHandler {
   return async (value, { signal, progress }) => {
     const input = value as unknown as FetchInput;
+    const former: Former = {
+      has: (digest) => reports.hasUpload(input.object, digest),
+      add: (digest) => reports.addUpload(input.object, digest),
+    };
     const sources: FetchedSource[] = [];
     for (const source of input.sources) {
       progress(`reading ${source.name}`);
-      sources.push(await fetchSource(source, await accessOf(source, input, secrets), blobs, signal));
+      sources.push(await fetchSource(source, await accessOf(source, input, secrets), blobs, former, signal));
     }
     return { sources } satisfies FetchOutput as unknown as Json;
   };
@@ -38,6 +57,7 @@ export async function fetchSource(
   source: OutsideSource,
   access: SourceAccess,
   blobs: BlobStore,
+  former: Former,
   signal: AbortSignal,
 ): Promise<FetchedSource> {
   const { resolved, files } = await resolveSource(source.url, access, signal);
@@ -45,24 +65,28 @@ export async function fetchSource(
   let left = MAX_SOURCE_BYTES;
   const fetched: { path: string; digest: string; bytes: number }[] = [];
   for (const file of wanted) {
-    const { digest, bytes } = await keep(file, access, blobs, left, signal);
+    const { digest, bytes } = await keep(file, access, blobs, former, left, signal);
     left -= bytes;
     fetched.push({ path: file.path, digest, bytes });
   }
   return { name: source.name, resolved, files: fetched };
 }
 
-/** What is there by its digest is not read again. */
+/** What was read before, and is there by its digest, is not read again. */
 async function keep(
   file: PinnedFile,
   access: SourceAccess,
   blobs: BlobStore,
+  former: Former,
   maxBytes: number,
   signal: AbortSignal,
 ): Promise<{ digest: string; bytes: number }> {
-  if (file.digest !== undefined && file.bytes !== undefined && (await blobs.has(file.digest)))
-    return { digest: file.digest, bytes: file.bytes };
-  return blobs.putStream(readFile(file, access, { signal, maxBytes }));
+  const { digest, bytes } = file;
+  if (digest !== undefined && bytes !== undefined && former.has(digest) && (await blobs.has(digest)))
+    return { digest, bytes };
+  const stored = await blobs.putStream(readFile(file, access, { signal, maxBytes }));
+  await former.add(stored.digest);
+  return stored;
 }
 
 function dataFiles(source: OutsideSource, files: readonly PinnedFile[]): PinnedFile[] {
@@ -84,7 +108,7 @@ function dataFiles(source: OutsideSource, files: readonly PinnedFile[]): PinnedF
 async function accessOf(
   { url, endpoint, region, secretRef }: OutsideSource,
   { namespace, serviceAccountName }: FetchInput,
-  secrets: SecretReader,
+  secrets: Pick<SecretReader, "read">,
 ): Promise<SourceAccess> {
   const place = {
     ...(endpoint === undefined ? {} : { endpoint }),

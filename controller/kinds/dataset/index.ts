@@ -9,9 +9,8 @@ import { SlipwayError } from "../../errors.ts";
 import { loadCases } from "../../eval/cases.ts";
 import { canonicalJson, type Json } from "../../graph/canonical.ts";
 import { Job, type KubeObject, Pod } from "../../kube/resources.ts";
-import type { SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
-import type { BlobStore } from "../../store/store.ts";
+import type { BlobStore, ReportStore } from "../../store/store.ts";
 import { admit, type EffectDependencies, verify } from "../fine-tune-job/effects.ts";
 import { sharedDependency, sharedKey } from "../shared-with.ts";
 import { tenantOf } from "../tenant.ts";
@@ -189,11 +188,11 @@ async function caseTexts(section: EvalSuite["spec"]["cases"], blobs: BlobStore):
 
 export interface DatasetDependencies extends EffectDependencies, DatasetWork {
   readonly blobs: BlobStore;
-  readonly secrets: SecretReader;
+  readonly reports: Pick<ReportStore, "hasUpload" | "hasUploadIn" | "addUpload">;
 }
 
 export function dataset(dependencies: DatasetDependencies): Kind<ObservedDataset, DatasetStatus> {
-  const { blobs, secrets } = dependencies;
+  const { blobs } = dependencies;
   return {
     type: DATASET,
     childTypes: [Job],
@@ -208,7 +207,7 @@ export function dataset(dependencies: DatasetDependencies): Kind<ObservedDataset
       ];
     },
     effects: {
-      fetch: fetchEffect(blobs, secrets),
+      fetch: fetchEffect(dependencies),
       prepare: prepareEffect(blobs),
       stage: stageEffect(blobs),
       admit: admit(dependencies),

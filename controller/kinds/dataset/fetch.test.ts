@@ -1,0 +1,75 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { blobDigest } from "../../graph/canonical.ts";
+import { createLogger } from "../../log.ts";
+import { openStateStore } from "../../store/open.ts";
+import type { StateStore } from "../../store/store.ts";
+import { fetchEffect } from "./fetch.ts";
+
+const SHA = "a".repeat(40);
+const ROWS = '{"prompt":"q","completion":"a"}\n';
+
+let dir: string;
+let state: StateStore;
+let hub: Server;
+let served: string;
+let reads: number;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "slipway-fetch-"));
+  state = await openStateStore(dir);
+  served = ROWS;
+  reads = 0;
+  // A hub whose listing says what it likes: that its file has the digest of ROWS.
+  hub = createServer((request, response) => {
+    const lfs = { oid: blobDigest(ROWS).slice("sha256:".length), size: ROWS.length };
+    if (request.url?.includes("/revision/")) return void response.end(JSON.stringify({ sha: SHA }));
+    if (request.url?.includes("/tree/"))
+      return void response.end(JSON.stringify([{ type: "file", path: "a.jsonl", size: ROWS.length, lfs }]));
+    reads++;
+    response.end(served);
+  });
+  await new Promise<void>((resolve) => hub.listen(0, "127.0.0.1", resolve));
+});
+afterEach(async () => {
+  hub.closeAllConnections();
+  hub.close();
+  await state.close();
+  await rm(dir, { recursive: true });
+});
+
+function fetched(object: string) {
+  const endpoint = `http://127.0.0.1:${(hub.address() as AddressInfo).port}`;
+  const sources = [{ name: "s", url: "hf://datasets/o/n", endpoint }];
+  const secrets = { read: () => Promise.reject(new Error("there is no Secret")) };
+  return fetchEffect({ ...state, secrets })(
+    { object, namespace: "team", serviceAccountName: "team", sources },
+    {
+      object: { kind: "Dataset", namespace: "team", name: "d" },
+      ...{ attempt: 1, recovered: false, progress: () => {} },
+      ...{ signal: new AbortController().signal, log: createLogger("silent") },
+    },
+  );
+}
+
+test("what the same Dataset has read is not read again", async () => {
+  const expected = {
+    sources: [{ files: [{ path: "a.jsonl", digest: blobDigest(ROWS), bytes: ROWS.length }] }],
+  };
+  expect(await fetched("Dataset/team/d/u1")).toMatchObject(expected);
+  expect(await fetched("Dataset/team/d/u1")).toMatchObject(expected);
+  expect(reads).toBe(1);
+});
+
+test("what another has stored is not given to a server that only says that it has it", async () => {
+  await state.blobs.put(ROWS);
+  served = "x".repeat(ROWS.length);
+  await expect(fetched("Dataset/team/d/u1")).rejects.toMatchObject({ code: "DigestMismatch" });
+  await state.reports.addUpload("Dataset/other/d/u2", blobDigest(ROWS));
+  await expect(fetched("Dataset/team/d/u1")).rejects.toMatchObject({ code: "DigestMismatch" });
+  expect(reads).toBe(2);
+});
