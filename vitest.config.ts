@@ -14,6 +14,7 @@ const component = [
   "controller/kinds/dataset/fetch.test.ts",
   "controller/kube/{client,watch}.test.ts",
   "controller/sources/**/*.test.ts",
+  "controller/data/{engine,kill}.test.ts",
   "controller/pr/forge/{gitea,wire}.test.ts",
   "controller/eval/statistics/coverage.test.ts",
   "test/contract/**/*.test.ts",

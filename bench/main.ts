@@ -13,6 +13,8 @@ const BENCHES: Readonly<Record<string, string>> = {
   idle: "CPU and requests of a controller with 200 objects and nothing to do",
   "eval-run": "wall time of an evaluation over the limit of latency and concurrency",
   statistics: "the verdict on 100,000 paired cases, beside numpy (needs PYTHON with numpy)",
+  dedup: "near-duplicates in 100,000 and 1,000,000 rows, beside datasketch and rensa",
+  prepare: "preparing rows in MB/s, beside datatrove in one process; with --gigabytes 5 its memory alone",
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -76,23 +76,12 @@ export async function runEngine(input: EngineInput, files: InputFiles, pool: Poo
   let consumed: readonly string[] = [];
   let expected = await inputBytes(files);
   for (let stage = 0; ; stage++) {
-    const results: StageResult[] = [];
-    const bySource = spec.sources.map(() => 0);
     let done = 0;
-    await inOrder(
-      tasks,
-      pool.width,
-      async ({ source, ...task }) => {
-        const weight = "block" in task.from ? task.from.block.lines.byteLength : 1;
-        const result = await pool.run({ type: "stage", ...task, stage });
-        if (source !== undefined) bySource[source]! += result.read;
-        done += weight;
-        // What is unpacked is more than the files have.
-        onProgress?.((stage + Math.min(1, done / Math.max(1, expected))) / stages);
-        return result;
-      },
-      (result) => results.push(result),
-    );
+    const { results, bySource } = await runStage(tasks, stage, spec, pool, (weight) => {
+      done += weight;
+      // What is unpacked is more than the files have.
+      onProgress?.((stage + Math.min(1, done / Math.max(1, expected))) / stages);
+    });
     signal?.throwIfAborted();
     await removed(consumed);
     const counts = summed(stageNames(spec, stage), results);
@@ -107,8 +96,35 @@ export async function runEngine(input: EngineInput, files: InputFiles, pool: Poo
     if (!pass) return { read, steps, written: results.map(({ written }) => written!) };
     consumed = results.map(({ chunk }) => chunk!.path);
     expected = results.length;
-    tasks = await nextTasks(pass, results, input, files, pool, steps, join(folder, `pass${stage + 1}-`));
+    using rows = rowsOf(results, spec, files);
+    tasks = await nextTasks(pass, rows, pool, steps, join(folder, `pass${stage + 1}-`));
+    await removed(results.flatMap(({ keys }) => keys ?? []));
   }
+}
+
+/** The rows of the first pass, with their keys: what its global steps work on. */
+export async function passRows(input: EngineInput, files: InputFiles, pool: Pool): Promise<StageRows> {
+  const { results } = await runStage(readTasks(files, input.folder, input.signal), 0, input.spec, pool);
+  return rowsOf(results, input.spec, files);
+}
+
+async function runStage(
+  tasks: AsyncIterable<FileTask>,
+  stage: number,
+  spec: PrepareSpec,
+  pool: Pool,
+  onDone?: (weight: number) => void,
+): Promise<{ results: StageResult[]; bySource: number[] }> {
+  const results: StageResult[] = [];
+  const bySource = spec.sources.map(() => 0);
+  const run = async ({ source, ...task }: FileTask) => {
+    const result = await pool.run({ type: "stage", ...task, stage });
+    if (source !== undefined) bySource[source]! += result.read;
+    onDone?.("block" in task.from ? task.from.block.lines.byteLength : 1);
+    return result;
+  };
+  await inOrder(tasks, pool.width, run, (result) => results.push(result));
+  return { results, bySource };
 }
 
 type FileTask = Omit<StageTask, "stage"> & { readonly source?: number };
@@ -128,30 +144,47 @@ async function* readTasks(
   }
 }
 
+interface StageRows extends PassRows, Disposable {
+  readonly chunks: readonly Chunk[];
+  /** Of each global step. */
+  readonly keys: readonly KeyFiles[];
+}
+
+function rowsOf(results: readonly StageResult[], spec: PrepareSpec, { names }: InputFiles): StageRows {
+  const chunks = results.map(({ chunk }) => chunk!);
+  const counts = chunks.map(({ rows }) => rows);
+  const rows = new SpooledRows(chunks);
+  const globals = results[0]?.keys?.length ?? 0;
+  return {
+    chunks,
+    keys: Array.from({ length: globals }, (_, i) => ({
+      paths: results.map(({ keys }) => keys![i]!),
+      rows: counts,
+    })),
+    rows,
+    files: names,
+    spec,
+    dropped: new Uint8Array(new SharedArrayBuffer(counts.reduce((sum, count) => sum + count, 0))),
+    sources: () => sourcesOf(chunks, names),
+    [Symbol.dispose]: () => rows[Symbol.dispose](),
+  };
+}
+
 /** Runs the global steps of a pass; the rows that are left are the tasks of the next. */
 async function nextTasks(
-  pass: Pass,
-  results: readonly StageResult[],
-  { spec }: EngineInput,
-  { names }: InputFiles,
+  { globals }: Pass,
+  rows: StageRows,
   pool: Pool,
   steps: StepCount[],
   out: string,
 ): Promise<AsyncGenerator<FileTask>> {
-  const chunks = results.map(({ chunk }) => chunk!);
-  const rowsOf = chunks.map(({ rows }) => rows);
-  const total = rowsOf.reduce((sum, rows) => sum + rows, 0);
-  using rows = new SpooledRows(chunks);
-  const dropped = new Uint8Array(new SharedArrayBuffer(total));
-  const passRows: PassRows = { rows, files: names, spec, dropped, sources: () => sourcesOf(chunks, names) };
   let splits: Uint8Array | undefined;
-  for (const [i, global] of pass.globals.entries()) {
-    const keys: KeyFiles = { paths: results.map((result) => result.keys![i]!), rows: rowsOf };
-    if (global.type === "split") splits = await splitsOf(global, keys, passRows, pool);
-    else steps.push(await runGlobal(global, keys, passRows, pool));
+  for (const [i, global] of globals.entries()) {
+    const keys = rows.keys[i]!;
+    if (global.type === "split") splits = await splitsOf(global, keys, rows, pool);
+    else steps.push(await runGlobal(global, keys, rows, pool));
   }
-  await removed(results.flatMap((result) => result.keys ?? []));
-  return chunkTasks(chunks, dropped, splits, out);
+  return chunkTasks(rows.chunks, rows.dropped, splits, out);
 }
 
 async function* chunkTasks(

@@ -1,11 +1,10 @@
 import { type FileName, originOf } from "./chunk.ts";
 import { columnsOf } from "./keys.ts";
-import { BANDS, Sketcher } from "./minhash.ts";
+import { BANDS } from "./minhash.ts";
 import { Clusters } from "./near.ts";
 import type { Global, PrepareSpec } from "./passes.ts";
 import type { Pool } from "./pool.ts";
-import { ownText } from "./row.ts";
-import { type KeyFiles, readColumn, type SpooledRows } from "./spool.ts";
+import { type KeyFiles, KeyLists, readColumn, type SpooledRows } from "./spool.ts";
 import { SAMPLES, type StepCount, Tally } from "./tally.ts";
 
 /** All rows of a pass. */
@@ -42,7 +41,7 @@ export async function runGlobal(
       );
       break;
     case "nearDedup": {
-      const clusters = await clustersOf(global, keys, pass, pool);
+      const clusters = await clustersOf(global, keys, pass, columnsOf(global).columns, pool);
       for (let row = 0; row < pass.dropped.length; row++) {
         const first = clusters.first(row);
         if (first !== row) drop(row, () => `like ${place(first)}`);
@@ -73,7 +72,7 @@ export async function splitsOf(
   pass: PassRows,
   pool: Pool,
 ): Promise<Uint8Array> {
-  const clusters = await clustersOf(global, keys, pass, pool);
+  const clusters = await clustersOf(global, keys, pass, columnsOf(global).columns, pool);
   const places = readColumn(keys, 1 + BANDS, 1);
   return places.reduce((splits, _, row) => {
     splits[row] = splitAt(pass.spec.splits, (places[clusters.first(row)]! / 2 ** 32) * 100);
@@ -91,21 +90,32 @@ function splitAt(splits: PrepareSpec["splits"], place: number): number {
   return splits.length - 1;
 }
 
-async function clustersOf(
-  { threshold, ngram }: { readonly threshold: number; readonly ngram: number },
+/** Clusters of the rows that are still there. */
+export async function clustersOf(
+  { threshold }: { readonly threshold: number },
   keys: KeyFiles,
-  { rows, dropped }: PassRows,
+  { dropped }: PassRows,
+  columns: number,
   pool: Pool,
 ): Promise<Clusters> {
-  const sketcher = new Sketcher(ngram);
-  const clusters = new Clusters(dropped.length, threshold, (row) =>
-    sketcher.shingles(ownText(rows.read(row).row)),
-  );
+  const ends = readColumn(keys, 0, 1);
+  // Shared, as every thread reads it.
+  const left = new Uint8Array(new SharedArrayBuffer(dropped.length));
+  for (let row = 0, chunk = 0, at = 0; row < left.length; row++, at++) {
+    while (at === keys.rows[chunk]) {
+      chunk++;
+      at = 0;
+    }
+    // Rows without words are like no other.
+    left[row] = dropped[row] !== 0 || ends[row] === (at === 0 ? 0 : ends[row - 1]) ? 1 : 0;
+  }
+  using lists = new KeyLists(keys, ends, columns);
+  const clusters = new Clusters(dropped.length, threshold, (row) => lists.read(row));
   // Threads find the buckets of the next bands while this one compares those of the last.
   const ahead: Promise<Uint32Array>[] = [];
   for (let band = 0; band < BANDS + pool.width; band++) {
     if (band < BANDS) {
-      const found = pool.run({ type: "buckets", keys, column: 1 + band, dropped });
+      const found = pool.run({ type: "buckets", keys, column: 1 + band, left });
       found.catch(() => {});
       ahead.push(found);
     }

@@ -1,7 +1,8 @@
 import { hash } from "node:crypto";
-import { BANDS, Sketcher } from "./minhash.ts";
+import { BANDS, HashSet, Sketcher } from "./minhash.ts";
 import type { Global } from "./passes.ts";
 import { lineOf, ownText, type Row } from "./row.ts";
+import { Hashes } from "./words.ts";
 
 /*
  * What a global step has to know of each row, computed where the row is read and kept on disk: a file for each chunk
@@ -12,7 +13,7 @@ import { lineOf, ownText, type Row } from "./row.ts";
 const LAYOUT: Readonly<Record<Global["type"], { columns: number; words: number }>> = {
   // 128 bits of the row's digest: two rows that differ share it once in 10^24 for a billion rows.
   exactDedup: { columns: 1, words: 4 },
-  // 0 for a row without words, then a key for each band.
+  // How many shingles the rows up to this one have, then a key for each band.
   nearDedup: { columns: 1 + BANDS, words: 1 },
   // 64 bits of a seeded digest.
   sample: { columns: 1, words: 2 },
@@ -28,8 +29,10 @@ export class KeyWriter {
   readonly #global: Global;
   readonly #seed: number;
   readonly #sketcher: Sketcher | undefined;
-  #columns: Uint32Array;
-  #room: number;
+  readonly #set = new HashSet();
+  readonly #shingles = new Hashes();
+  readonly #columns: Uint32Array;
+  readonly #room: number;
 
   /** @param rows how many rows there are at most */
   constructor(global: Global, splitSeed: number, rows: number) {
@@ -52,14 +55,19 @@ export class KeyWriter {
       columns[at * 2] = digest.readUInt32BE(0);
       columns[at * 2 + 1] = digest.readUInt32BE(4);
     } else {
-      const found = this.#sketcher!.keys(ownText(row), columns, this.#room + at, this.#room);
-      columns[at] = found ? 1 : 0;
+      this.#sketcher!.keys(ownText(row), columns, this.#room + at, this.#room);
+      this.#set.assign(this.#sketcher!.last, this.#shingles);
+      columns[at] = this.#shingles.length;
       if (type === "split") columns[this.#room * (1 + BANDS) + at] = evenly(`${this.#seed}\0${line}`);
     }
   }
 
-  /** The columns of `rows` rows. */
-  finish(rows: number): Uint32Array {
+  /** The columns of `rows` rows, and after them the shingles of each, where they are asked for. */
+  finish(rows: number): readonly Uint32Array[] {
+    return [this.#packed(rows), this.#shingles.values.subarray(0, this.#shingles.length)];
+  }
+
+  #packed(rows: number): Uint32Array {
     const { columns, words } = columnsOf(this.#global);
     if (rows === this.#room) return this.#columns;
     const packed = new Uint32Array(columns * words * rows);

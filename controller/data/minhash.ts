@@ -10,7 +10,7 @@ import { Hashes, hashWord, hashWords } from "./words.ts";
 export const BANDS = 25;
 const ROWS = 5;
 const SLOTS = 128;
-const EMPTY = 0xffffffff;
+const EMPTY = 0x7fffffff;
 
 /** The finalizer of MurmurHash3 (Appleby). */
 function mix(value: number): number {
@@ -27,15 +27,28 @@ for (let i = 0, seed = 1; i < 2 * SLOTS; i++) {
   MULTIPLIERS[i] = seed | 1;
 }
 
+const ROLL = 0x01000193;
+
 /** Hashes of the n-grams of hashed words; of fewer words, of all of them as one. In order, some perhaps twice. */
 function hashShingles(words: Hashes, ngram: number, into: Hashes): void {
-  const size = Math.min(ngram, words.length);
-  const { values } = words;
-  for (let start = 0; size > 0 && start + size <= words.length; start++) {
-    let hash = 0x811c9dc5;
-    for (let i = start; i < start + size; i++) hash = Math.imul(hash ^ values[i]!, 0x01000193);
-    into.push(mix(hash));
+  const { values, length } = words;
+  const size = Math.min(ngram, length);
+  if (size === 0) return;
+  into.reserve(length - size + 1);
+  const out = into.values;
+  let power = 1;
+  let hash = 0;
+  for (let i = 0; i < size; i++) {
+    hash = (Math.imul(hash, ROLL) + values[i]!) | 0;
+    power = Math.imul(power, ROLL);
   }
+  out[0] = mix(hash);
+  // A polynomial of the words: the next comes in, the first goes out.
+  for (let end = size; end < length; end++) {
+    hash = (Math.imul(hash, ROLL) + values[end]! - Math.imul(values[end - size]!, power)) | 0;
+    out[end - size + 1] = mix(hash);
+  }
+  into.length = length - size + 1;
 }
 
 /** Works on one row after the other; what it returns holds until the next. */
@@ -43,7 +56,7 @@ export class Sketcher {
   readonly #ngram: number;
   readonly #words = new Hashes();
   readonly #shingles = new Hashes();
-  readonly #minima = new Uint32Array(SLOTS);
+  readonly #minima = new Int32Array(SLOTS);
 
   constructor(ngram: number) {
     this.#ngram = ngram;
@@ -72,6 +85,11 @@ export class Sketcher {
     return true;
   }
 
+  /** Shingles of the text that {@link keys} saw last, some perhaps twice. */
+  get last(): Uint32Array {
+    return this.#shingles.values.subarray(0, this.#shingles.length);
+  }
+
   /** The shingles of a text, sorted, each once. */
   shingles(text: string): Uint32Array {
     const { values, length } = this.#shinglesOf(text);
@@ -87,27 +105,42 @@ export class Sketcher {
   }
 
   /**
-   * Each slot holds its least hash of the first round in which one fell into it: the round in the upper 8 bits, the hash
-   * in the lower 24. The last rounds fill one slot each, so that none stays empty.
+   * Each slot holds its least hash of the first round in which one fell into it: the round in the upper bits, 9 bits of
+   * the hash below. One hash serves two rounds. The last rounds fill one slot each, so that none stays empty.
    */
   #sketch(shingles: Uint32Array, count: number): void {
     const minima = this.#minima.fill(EMPTY);
     let empty = SLOTS;
-    for (let round = 0; empty > 0 && round < 2 * SLOTS; round++) {
-      const only = round - SLOTS;
-      if (only >= 0 && minima[only] !== EMPTY) continue;
+    for (let round = 0; empty > 0 && round < SLOTS; round += 2) {
       const multiplier = MULTIPLIERS[round]!;
       for (let i = 0; i < count; i++) {
         let hash = Math.imul(shingles[i]!, multiplier);
         hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
         hash ^= hash >>> 13;
-        const slot = only >= 0 ? only : hash >>> 25;
-        const value = ((round << 24) | (hash & 0xffffff)) >>> 0;
+        const slot = hash >>> 25;
+        const value = (round << 9) | ((hash >>> 16) & 0x1ff);
         const known = minima[slot]!;
-        if (value >= known) continue;
-        if (known === EMPTY) empty--;
-        minima[slot] = value;
+        if (value < known) {
+          if (known === EMPTY) empty--;
+          minima[slot] = value;
+        }
+        const slot2 = (hash >>> 9) & 0x7f;
+        const value2 = ((round + 1) << 9) | (hash & 0x1ff);
+        const known2 = minima[slot2]!;
+        if (value2 < known2) {
+          if (known2 === EMPTY) empty--;
+          minima[slot2] = value2;
+        }
       }
+    }
+    for (let slot = 0; empty > 0 && slot < SLOTS; slot++) {
+      if (minima[slot] !== EMPTY) continue;
+      const multiplier = MULTIPLIERS[SLOTS + slot]!;
+      for (let i = 0; i < count; i++) {
+        const value = ((SLOTS + slot) << 9) | (mix(Math.imul(shingles[i]!, multiplier)) & 0x1ff);
+        if (value < minima[slot]!) minima[slot] = value;
+      }
+      empty--;
     }
   }
 }
@@ -127,6 +160,51 @@ export function shingles(words: readonly string[], ngram: number): Uint32Array {
   const found = new Hashes();
   hashShingles(hashed, ngram, found);
   return sortedSet(found.values.slice(0, found.length));
+}
+
+/** A set of hashes that is made anew for each row, in a table that stays. */
+export class HashSet {
+  #table = new Uint32Array(256);
+  #marks = new Uint32Array(256);
+  #mark = 0;
+  size = 0;
+
+  /** Becomes the set of these; each is also added to `distinct`, once. */
+  assign(elements: Uint32Array, distinct?: Hashes): void {
+    distinct?.reserve(distinct.length + elements.length);
+    let slots = this.#table.length;
+    while (slots < elements.length * 2) slots *= 2;
+    if (slots > this.#table.length || this.#mark === 0xffffffff) {
+      this.#table = new Uint32Array(slots);
+      this.#marks = new Uint32Array(slots);
+      this.#mark = 0;
+    }
+    this.#mark++;
+    this.size = 0;
+    for (const element of elements) {
+      const slot = this.#slotOf(element);
+      if (this.#marks[slot] === this.#mark) continue;
+      this.#table[slot] = element;
+      this.#marks[slot] = this.#mark;
+      this.size++;
+      if (distinct) distinct.values[distinct.length++] = element;
+    }
+  }
+
+  /** Jaccard similarity with another set, given as its elements, each once. */
+  jaccard(other: Uint32Array): number {
+    let shared = 0;
+    for (const element of other) if (this.#marks[this.#slotOf(element)] === this.#mark) shared++;
+    const all = this.size + other.length - shared;
+    return all === 0 ? 1 : shared / all;
+  }
+
+  #slotOf(element: number): number {
+    const last = this.#table.length - 1;
+    let slot = element & last;
+    while (this.#marks[slot] === this.#mark && this.#table[slot] !== element) slot = (slot + 1) & last;
+    return slot;
+  }
 }
 
 /** Similarity of two sorted sets: shared over all; 1 for two empty ones. */

@@ -1,61 +1,81 @@
-import { BANDS, jaccard, Sketcher } from "./minhash.ts";
+import { BANDS, HashSet, Sketcher } from "./minhash.ts";
 import { type KeyFiles, readColumn } from "./spool.ts";
 
 /** Representatives of a bucket that a row is compared with: more is a bucket of a common phrase, and quadratic. */
 const MAX_COMPARED = 32;
-const MAX_CACHED = 4_096;
 
 export interface BucketTask {
   readonly keys: KeyFiles;
-  /** Column of the band; column 0 says which rows have words. */
+  /** Column of the band. */
   readonly column: number;
-  /** 0 for rows that are still there. */
-  readonly dropped: Uint8Array;
+  /** 0 for rows that count. */
+  readonly left: Uint8Array;
 }
 
 /** The rows that share a band's key: for each key of two rows and more their number, then the rows in order. */
-export function buckets({ keys, column, dropped }: BucketTask): Uint32Array {
-  const hasWords = readColumn(keys, 0, 1);
-  return bucketsOf(readColumn(keys, column, 1), (row) => hasWords[row] !== 0 && dropped[row] === 0);
+export function buckets({ keys, column, left }: BucketTask): Uint32Array {
+  return bucketsOf(readColumn(keys, column, 1), left);
 }
 
-function bucketsOf(values: Uint32Array, taken: (row: number) => boolean): Uint32Array {
-  const rows = values.length;
+function bucketsOf(values: Uint32Array, left: Uint8Array): Uint32Array {
+  const several = repeated(values, left);
   let size = 16;
-  while (size < rows * 2) size *= 2;
-  // Open addressing: a slot holds the first row of its key, plus one.
+  while (size < several.length * 2) size *= 2;
+  // Open addressing: a slot holds the place of the first row of its key, plus one.
   const table = new Uint32Array(size);
-  const firsts = new Uint32Array(rows);
-  const counts = new Uint32Array(rows);
-  for (let row = 0; row < rows; row++) {
-    firsts[row] = row;
-    if (!taken(row)) continue;
-    const value = values[row]!;
+  const firsts = new Uint32Array(several.length);
+  const counts = new Uint32Array(several.length);
+  for (let i = 0; i < several.length; i++) {
+    const value = values[several[i]!]!;
     let slot = (value ^ (value >>> 16)) & (size - 1);
-    for (let at = table[slot]!; at !== 0 && values[at - 1] !== value; at = table[slot]!)
-      slot = (slot + 1) & (size - 1);
-    const first = table[slot] === 0 ? row : table[slot]! - 1;
-    if (first === row) table[slot] = row + 1;
-    firsts[row] = first;
-    counts[first]!++;
+    while (table[slot] !== 0 && values[several[table[slot]! - 1]!] !== value) slot = (slot + 1) & (size - 1);
+    if (table[slot] === 0) table[slot] = i + 1;
+    firsts[i] = table[slot]! - 1;
+    counts[firsts[i]!]!++;
   }
+  // From here on the first row's count is where its bucket begins, plus one; 0 for a row that is alone.
   let length = 0;
-  // From here on the first row's count is where its next row goes, plus one; 0 for a row that is alone.
-  for (let row = 0; row < rows; row++) {
-    const count = counts[row]!;
-    counts[row] = count < 2 ? 0 : length + 1;
+  for (let i = 0; i < several.length; i++) {
+    const count = counts[i]!;
+    counts[i] = count < 2 ? 0 : length + 1;
     if (count >= 2) length += count + 1;
   }
   const groups = new Uint32Array(length);
-  const begin = counts.slice();
-  for (let row = 0; row < rows; row++) {
-    const first = firsts[row]!;
-    if (begin[first] === 0) continue;
-    const at = begin[first]! - 1;
+  for (let i = 0; i < several.length; i++) {
+    const begin = counts[firsts[i]!]!;
+    if (begin === 0) continue;
+    const at = begin - 1;
     groups[at]!++;
-    groups[at + groups[at]!] = row;
+    groups[at + groups[at]!] = several[i]!;
   }
   return groups;
+}
+
+/**
+ * Rows whose value another one may have, in order. Most rows are like no other: two bits for each value, in a table
+ * that stays in the processor's cache, tell that of nearly all of them.
+ */
+function repeated(values: Uint32Array, left: Uint8Array): Uint32Array {
+  let bits = 1 << 16;
+  while (bits < values.length * 8 && bits < 1 << 27) bits *= 2;
+  const mask = bits - 1;
+  const once = new Uint32Array(bits >>> 5);
+  const twice = new Uint32Array(bits >>> 5);
+  for (let row = 0; row < values.length; row++) {
+    if (left[row] !== 0) continue;
+    const bit = values[row]! & mask;
+    const flag = 1 << (bit & 31);
+    if ((once[bit >>> 5]! & flag) === 0) once[bit >>> 5]! |= flag;
+    else twice[bit >>> 5]! |= flag;
+  }
+  const rows = new Uint32Array(values.length);
+  let count = 0;
+  for (let row = 0; row < values.length; row++) {
+    if (left[row] !== 0) continue;
+    const bit = values[row]! & mask;
+    if ((twice[bit >>> 5]! & (1 << (bit & 31))) !== 0) rows[count++] = row;
+  }
+  return rows.subarray(0, count);
 }
 
 /**
@@ -66,9 +86,10 @@ export class Clusters {
   readonly #parent: Uint32Array;
   readonly #threshold: number;
   readonly #read: (row: number) => Uint32Array;
-  readonly #cache = new Map<number, Uint32Array>();
+  readonly #set = new HashSet();
+  #assigned = -1;
 
-  /** @param shingles of a row, sorted */
+  /** @param shingles of a row, each once */
   constructor(rows: number, threshold: number, shingles: (row: number) => Uint32Array) {
     this.#parent = new Uint32Array(rows);
     for (let i = 0; i < rows; i++) this.#parent[i] = i;
@@ -100,30 +121,31 @@ export class Clusters {
 
   /** One representative of each cluster in the bucket suffices, so that many equal rows cost no square. */
   #compare(row: number, others: number[]): void {
+    let mine = this.first(row);
+    let alone = true;
     for (const other of others) {
-      const mine = this.first(row);
       const root = this.first(other);
-      if (root === mine || jaccard(this.#shingles(row), this.#shingles(other)) < this.#threshold) continue;
-      // The earlier row leads, whatever the order of bands.
-      this.#parent[Math.max(root, mine)] = Math.min(root, mine);
+      if (root !== mine) {
+        if (this.#similarity(row, other) < this.#threshold) continue;
+        // The earlier row leads, whatever the order of bands.
+        this.#parent[Math.max(root, mine)] = Math.min(root, mine);
+        mine = Math.min(root, mine);
+      }
+      alone = false;
     }
-    const mine = this.first(row);
-    if (others.length < MAX_COMPARED && !others.some((other) => this.first(other) === mine)) others.push(row);
+    if (alone && others.length < MAX_COMPARED) others.push(row);
   }
 
-  #shingles(row: number): Uint32Array {
-    const known = this.#cache.get(row);
-    if (known) return known;
-    if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
-    const made = this.#read(row);
-    this.#cache.set(row, made);
-    return made;
+  #similarity(row: number, other: number): number {
+    if (this.#assigned !== row) this.#set.assign(this.#read(row));
+    this.#assigned = row;
+    return this.#set.jaccard(this.#read(other));
   }
 }
 
 /**
  * Which cluster each row belongs to, of rows in memory: the index of its first row.
- * @param rows sorted shingles of each
+ * @param rows shingles of each, each once
  * @param threshold least Jaccard similarity
  */
 export function nearClusters(rows: readonly Uint32Array[], threshold: number): Uint32Array {
@@ -131,9 +153,10 @@ export function nearClusters(rows: readonly Uint32Array[], threshold: number): U
   const keys = new Uint32Array(BANDS * rows.length);
   for (const [i, row] of rows.entries()) sketcher.keysOf(row, row.length, keys, i, rows.length);
   const clusters = new Clusters(rows.length, threshold, (row) => rows[row]!);
+  const empty = Uint8Array.from(rows, ({ length }) => (length === 0 ? 1 : 0));
   for (let band = 0; band < BANDS; band++) {
     const values = keys.subarray(band * rows.length, (band + 1) * rows.length);
-    clusters.join(bucketsOf(values, (row) => rows[row]!.length > 0));
+    clusters.join(bucketsOf(values, empty));
   }
   return Uint32Array.from(rows, (_, row) => clusters.first(row));
 }

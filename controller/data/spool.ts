@@ -4,6 +4,8 @@ import { type Chunk, parseSpooled, type SpooledRow } from "./chunk.ts";
 /** Files that are kept open for single rows. */
 const MAX_OPEN = 128;
 const MAX_ROW_BYTES = 64 << 20;
+/** Lists that are read whole and kept; what is beyond is read one by one. */
+const LISTS_BYTES = 192 << 20;
 
 /** Where a column of a pass's keys lies: a file for each chunk. */
 export interface KeyFiles {
@@ -34,46 +36,131 @@ export function readColumn({ paths, rows }: KeyFiles, column: number, words: num
   return all;
 }
 
-/** Single rows of a pass, by their index among all. */
-export class SpooledRows implements Disposable {
-  readonly #chunks: readonly Chunk[];
+/** Lists of numbers that follow the columns of the keys, one for each row. */
+export class KeyLists implements Disposable {
+  readonly #keys: KeyFiles;
+  readonly #files: OpenFiles;
   readonly #starts: Float64Array;
-  /** Where each row of a chunk begins; made when first asked for. */
-  readonly #offsets = new Map<number, Uint32Array>();
-  readonly #open = new Map<number, number>();
-  #buffer = Buffer.alloc(1 << 16);
+  /** Where each row's list ends, in its chunk. */
+  readonly #ends: Uint32Array;
+  /** Where the lists of a chunk begin, in bytes for each of its rows. */
+  readonly #offset: number;
+  /** All lists of some chunks, while there is room. */
+  readonly #whole = new Map<number, Uint32Array>();
+  #room = LISTS_BYTES;
 
-  constructor(chunks: readonly Chunk[]) {
-    this.#chunks = chunks;
-    this.#starts = new Float64Array(chunks.length + 1);
-    for (const [i, { rows }] of chunks.entries()) this.#starts[i + 1] = this.#starts[i]! + rows;
+  /** @param ends the column that says so */
+  constructor(keys: KeyFiles, ends: Uint32Array, columns: number) {
+    this.#keys = keys;
+    this.#ends = ends;
+    this.#offset = columns * 4;
+    this.#files = new OpenFiles(keys.paths);
+    this.#starts = startsOf(keys.rows);
   }
 
-  read(index: number): SpooledRow {
-    const chunk = this.#chunkOf(index);
-    const offsets = this.#offsetsOf(chunk);
-    const at = index - this.#starts[chunk]!;
-    const start = offsets[at]!;
-    const length = offsets[at + 1]! - 1 - start;
-    if (length > this.#buffer.byteLength) this.#buffer = Buffer.alloc(Math.min(MAX_ROW_BYTES, length * 2));
-    const got = readSync(this.#fileOf(chunk), this.#buffer, 0, length, start);
-    return parseSpooled(this.#buffer.toString("utf8", 0, got));
+  read(row: number): Uint32Array {
+    const chunk = chunkOf(this.#starts, row);
+    const start = row === this.#starts[chunk] ? 0 : this.#ends[row - 1]!;
+    const whole = this.#whole.get(chunk) ?? this.#load(chunk);
+    if (whole) return whole.subarray(start, this.#ends[row]!);
+    return this.#read(chunk, start, this.#ends[row]!);
+  }
+
+  #load(chunk: number): Uint32Array | undefined {
+    const end = this.#ends[this.#starts[chunk + 1]! - 1]!;
+    if (end * 4 > this.#room) return undefined;
+    this.#room -= end * 4;
+    const whole = this.#read(chunk, 0, end);
+    this.#whole.set(chunk, whole);
+    return whole;
+  }
+
+  #read(chunk: number, start: number, end: number): Uint32Array {
+    const list = new Uint32Array(end - start);
+    const position = this.#keys.rows[chunk]! * this.#offset + start * 4;
+    readSync(this.#files.get(chunk), new Uint8Array(list.buffer), 0, list.byteLength, position);
+    return list;
+  }
+
+  [Symbol.dispose](): void {
+    this.#files[Symbol.dispose]();
+  }
+}
+
+/** Files that are read here and there: the last few stay open. */
+class OpenFiles implements Disposable {
+  readonly #paths: readonly string[];
+  readonly #open = new Map<number, number>();
+
+  constructor(paths: readonly string[]) {
+    this.#paths = paths;
+  }
+
+  get(index: number): number {
+    let fd = this.#open.get(index);
+    if (fd !== undefined) return fd;
+    if (this.#open.size >= MAX_OPEN) {
+      const [oldest] = this.#open;
+      closeSync(oldest![1]);
+      this.#open.delete(oldest![0]);
+    }
+    fd = openSync(this.#paths[index]!, "r");
+    this.#open.set(index, fd);
+    return fd;
   }
 
   [Symbol.dispose](): void {
     for (const fd of this.#open.values()) closeSync(fd);
     this.#open.clear();
   }
+}
 
-  #chunkOf(index: number): number {
-    let low = 0;
-    let high = this.#chunks.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.#starts[middle]! <= index) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+/** The index of each chunk's first row, and of the one after the last. */
+function startsOf(rows: readonly number[]): Float64Array {
+  const starts = new Float64Array(rows.length + 1);
+  for (const [i, count] of rows.entries()) starts[i + 1] = starts[i]! + count;
+  return starts;
+}
+
+function chunkOf(starts: Float64Array, row: number): number {
+  let low = 0;
+  let high = starts.length - 2;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (starts[middle]! <= row) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Single rows of a pass, by their index among all. */
+export class SpooledRows implements Disposable {
+  readonly #chunks: readonly Chunk[];
+  readonly #starts: Float64Array;
+  /** Where each row of a chunk begins; made when first asked for. */
+  readonly #offsets = new Map<number, Uint32Array>();
+  readonly #files: OpenFiles;
+  #buffer = Buffer.alloc(1 << 16);
+
+  constructor(chunks: readonly Chunk[]) {
+    this.#chunks = chunks;
+    this.#files = new OpenFiles(chunks.map(({ path }) => path));
+    this.#starts = startsOf(chunks.map(({ rows }) => rows));
+  }
+
+  read(index: number): SpooledRow {
+    const chunk = chunkOf(this.#starts, index);
+    const offsets = this.#offsetsOf(chunk);
+    const at = index - this.#starts[chunk]!;
+    const start = offsets[at]!;
+    const length = offsets[at + 1]! - 1 - start;
+    if (length > this.#buffer.byteLength) this.#buffer = Buffer.alloc(Math.min(MAX_ROW_BYTES, length * 2));
+    const got = readSync(this.#files.get(chunk), this.#buffer, 0, length, start);
+    return parseSpooled(this.#buffer.toString("utf8", 0, got));
+  }
+
+  [Symbol.dispose](): void {
+    this.#files[Symbol.dispose]();
   }
 
   #offsetsOf(chunk: number): Uint32Array {
@@ -88,18 +175,5 @@ export class SpooledRows implements Disposable {
     }
     this.#offsets.set(chunk, offsets);
     return offsets;
-  }
-
-  #fileOf(chunk: number): number {
-    let fd = this.#open.get(chunk);
-    if (fd !== undefined) return fd;
-    if (this.#open.size >= MAX_OPEN) {
-      const [oldest] = this.#open;
-      closeSync(oldest![1]);
-      this.#open.delete(oldest![0]);
-    }
-    fd = openSync(this.#chunks[chunk]!.path, "r");
-    this.#open.set(chunk, fd);
-    return fd;
   }
 }

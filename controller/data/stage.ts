@@ -98,7 +98,8 @@ export class Stage {
     const steps = await Promise.all(
       (passes[number]?.steps ?? last).map((step) => rowStep(step, context.cases)),
     );
-    return new Stage(context, number, number === 0 ? records.map(recordStep) : [], steps);
+    const columns = number === 0 ? await Promise.all(records.map(recordStep)) : [];
+    return new Stage(context, number, columns, steps);
   }
 
   run({ from, out }: StageTask): StageResult {
@@ -217,12 +218,15 @@ class KeyedRows implements Sink {
   finish(out: string) {
     const keys = this.#keys.map((each, i) => {
       const path = `${out}.keys${i}`;
-      writeFileSync(path, each.finish(this.#rows.rows));
+      writeFileSync(path, Buffer.concat(each.finish(this.#rows.rows).map(bytesOf)));
       return path;
     });
     return { chunk: this.#rows.write(`${out}.rows`), keys };
   }
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Uint32Array) =>
+  new Uint8Array(buffer, byteOffset, byteLength);
 
 /** Rows as they are published, by split, and figures of them. */
 class SplitRows implements Sink {

@@ -24,13 +24,20 @@ export class Hashes {
   values = new Uint32Array(1024);
   length = 0;
 
+  /** Makes room for so many in all, to be written to `values` directly. */
+  reserve(count: number): void {
+    if (count > this.values.length) this.#grow(count * 2);
+  }
+
   push(hash: number): void {
-    if (this.length === this.values.length) {
-      const larger = new Uint32Array(this.values.length * 2);
-      larger.set(this.values);
-      this.values = larger;
-    }
+    if (this.length === this.values.length) this.#grow(this.length * 2);
     this.values[this.length++] = hash;
+  }
+
+  #grow(room: number): void {
+    const larger = new Uint32Array(room);
+    larger.set(this.values.subarray(0, this.length));
+    this.values = larger;
   }
 }
 

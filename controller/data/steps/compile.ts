@@ -2,7 +2,6 @@ import type { DatasetStep } from "../../../schemas/dataset-steps.ts";
 import { textOf, textsOf } from "../row.ts";
 import { countWords } from "../words.ts";
 import { decontaminateStep } from "./decontaminate.ts";
-import { compileFilter } from "./filter.ts";
 import { mapStep } from "./map.ts";
 import { qualityStep } from "./quality.ts";
 import { languageStep, lengthStep, normalizeStep, piiStep } from "./texts.ts";
@@ -26,7 +25,7 @@ export const isGlobal = ({ type }: DatasetStep): boolean => GLOBAL.has(type);
 export async function rowStep(step: DatasetStep, cases: Cases): Promise<RowStep> {
   switch (step.type as RowStepType) {
     case "filter": {
-      const keep = compileFilter(step.filter!.keep);
+      const keep = await compiled(step);
       return (row, source) => {
         const text = textOf(row);
         const kept = keep({ row, text, words: countWords(text), source });
@@ -52,14 +51,20 @@ export async function rowStep(step: DatasetStep, cases: Cases): Promise<RowStep>
  * A step over the columns of a source, before they are a row of the format.
  * @throws SlipwayError InvalidFilter, or of the template
  */
-export function recordStep(step: DatasetStep): RecordStep {
+export async function recordStep(step: DatasetStep): Promise<RecordStep> {
   if (step.type === "map") return mapStep(step.map!);
-  const keep = compileFilter(step.filter!.keep);
+  const keep = await compiled(step);
   return (record, source) => {
     const text = textsOfRecord(record);
     const kept = keep({ row: record, text, words: countWords(text), source });
     return kept === true ? record : kept === false ? "filtered" : kept;
   };
+}
+
+/** CEL is loaded by those who ask for it. */
+async function compiled({ filter }: DatasetStep) {
+  const { compileFilter } = await import("./filter.ts");
+  return compileFilter(filter!.keep);
 }
 
 function textsOfRecord(record: Readonly<Record<string, unknown>>): string {

@@ -1,0 +1,172 @@
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { datasetSpec } from "../../schemas/dataset.ts";
+import { blobDigest } from "../graph/canonical.ts";
+import type { DataFile } from "./block.ts";
+import { inputFiles, runEngine } from "./engine.ts";
+import { Pool } from "./pool.ts";
+import { type PrepareOutcome, prepareDataset } from "./prepare.ts";
+import { artifactOf } from "./publish.ts";
+import { blocksOf } from "./read.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "slipway-engine-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const spec = datasetSpec.parse({
+  format: "completion",
+  sources: [{ name: "main", files: [{ path: "rows.jsonl" }] }],
+  steps: [
+    { name: "clean", type: "normalize" },
+    { name: "same", type: "exactDedup" },
+    { name: "like", type: "nearDedup" },
+    { name: "privacy", type: "pii" },
+    { name: "some", type: "sample", sample: { rows: 12_000 } },
+  ],
+  splits: [
+    { name: "train", percent: 90 },
+    { name: "test", percent: 10 },
+  ],
+});
+
+/** Rows of a few blocks, some alike, some with personal data, some beyond ASCII. */
+function rows(count: number): string {
+  const lines: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const seed = i % 5 === 4 ? i - 4 : i;
+    const words = Array.from({ length: 60 }, (_, j) => `wörd${Math.imul(seed * 64 + j, 0x9e3779b1) >>> 16}`);
+    if (i % 5 === 4) words[i % 60] = "changed";
+    if (i % 11 === 0) words.push(`mail${i}@example.org`);
+    lines.push(JSON.stringify({ prompt: words.join(" "), completion: i % 7 === 0 ? "yes" : `no ${i}` }));
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+async function prepared(
+  file: DataFile,
+  threads: number,
+  onBadRow: "Fail" | "Drop" = "Fail",
+): Promise<PrepareOutcome> {
+  const scratch = await mkdtemp(join(folder, "scratch-"));
+  const sources = [{ name: "main", files: [file] }];
+  return prepareDataset({
+    name: "rows",
+    spec: { ...spec, onBadRow },
+    sources,
+    cases: new Map(),
+    folder: scratch,
+    threads,
+  });
+}
+const digestOf = (outcome: PrepareOutcome) => ("artifact" in outcome ? outcome.artifact.digest : "");
+
+describe("the artifact", () => {
+  test("is the same byte for byte on any number of threads, and after threads have died", async () => {
+    const text = rows(20_000);
+    const file = join(folder, "rows.jsonl");
+    await writeFile(file, text);
+    const disk = { path: "rows.jsonl", file, digest: blobDigest(text) };
+    const one = await prepared(disk, 1);
+    const digest = digestOf(one);
+    expect(digest).toMatch(/^sha256:/);
+    expect(one.summary.splits.reduce((sum, split) => sum + split.rows, 0)).toBe(12_000);
+    for (const threads of [0, 2, 4]) expect(digestOf(await prepared(disk, threads))).toBe(digest);
+
+    const scratch = await mkdtemp(join(folder, "scratch-"));
+    const input = { spec, sources: [{ name: "main", files: [disk] }], cases: new Map(), folder: scratch };
+    const files = inputFiles(spec, input.sources);
+    await using pool = new Pool({ spec, cases: new Map(), files: files.names }, 2);
+    let killed = 0;
+    const timer = setInterval(() => {
+      const [thread] = pool.threads;
+      // A task is begun again three times at most.
+      if (thread && killed < 3) {
+        killed++;
+        void thread.terminate();
+      }
+    }, 150);
+    const result = await runEngine(input, files, pool).finally(() => clearInterval(timer));
+    expect(killed).toBe(3);
+    expect((await artifactOf("rows", spec, result, [], scratch, pool)).digest).toBe(digest);
+  }, 120_000);
+
+  test("has the same rows from gzip as from what was packed", async () => {
+    const text = rows(200);
+    const packed = await prepared({ path: "rows.jsonl.gz", data: gzipSync(text) }, 1);
+    const plain = await prepared({ path: "rows.jsonl", data: new TextEncoder().encode(text) }, 1);
+    const digests = (outcome: PrepareOutcome) =>
+      "artifact" in outcome
+        ? outcome.artifact.files.flatMap(({ path, digest }) => (path.endsWith(".jsonl") ? [digest] : []))
+        : [];
+    expect(digests(packed)).toHaveLength(2);
+    expect(digests(packed)).toEqual(digests(plain));
+  });
+
+  test("leaves nothing between the passes on the disk", async () => {
+    const scratch = await mkdtemp(join(folder, "scratch-"));
+    const sources = [
+      { name: "main", files: [{ path: "rows.jsonl", data: new TextEncoder().encode(rows(50)) }] },
+    ];
+    await prepareDataset({ name: "rows", spec, sources, cases: new Map(), folder: scratch });
+    const left = (await readdir(scratch)).filter((name) => !name.startsWith("out-"));
+    expect(left).toEqual([]);
+  });
+});
+
+describe("a file", () => {
+  test("that is not what its digest says is an error", async () => {
+    const file = join(folder, "rows.jsonl");
+    await writeFile(file, rows(3));
+    const disk = { path: "rows.jsonl", file, digest: blobDigest("other") };
+    await expect(prepared(disk, 1)).rejects.toMatchObject({ code: "DigestMismatch" });
+  });
+
+  test("whose rows are bad keeps its counts: every row is read once, dropped once or published", async () => {
+    const good = rows(20).split("\n").slice(0, -1);
+    const long = `"${"x".repeat(17 << 20)}"`;
+    const lines = [good[0], "{", long, good[1], "\u0000", '{"prompt": 1}', ...good.slice(2), "[]"];
+    const bytes = Buffer.concat([
+      Buffer.from(lines.join("\n")),
+      Buffer.from([0x0a, 0xff, 0x0a]),
+      Buffer.from(good[0]!),
+    ]);
+    const { summary } = await prepared({ path: "rows.jsonl", data: bytes }, 1, "Drop");
+    expect(summary.read).toBe(lines.length + 2);
+    const dropped = summary.steps.reduce((sum, step) => sum + step.dropped, 0);
+    expect(summary.read - dropped).toBe(summary.splits.reduce((sum, split) => sum + split.rows, 0));
+    expect(summary.steps[0]).toMatchObject({ name: "bad-rows", dropped: 6 });
+    expect(summary.steps[0]?.samples.map(({ origin }) => origin)).toEqual(
+      [2, 3, 5, 6, 25].map((n) => `rows.jsonl:${n}`),
+    );
+  });
+
+  test("is cut into blocks at ends of lines, wherever its chunks end", async () => {
+    const line = `${JSON.stringify({ prompt: "x".repeat(1_000), completion: "y" })}\n`;
+    const data = new TextEncoder().encode(line.repeat(13_000));
+    const blocks = [];
+    for await (const block of blocksOf({ path: "a.jsonl", data })) blocks.push(block);
+    expect(blocks.length).toBeGreaterThan(2);
+    expect(blocks.every(({ lines }) => lines.at(-1) === 0x0a)).toBe(true);
+    expect(Buffer.concat(blocks.map(({ lines }) => lines)).equals(data)).toBe(true);
+    let next = 1;
+    for (const { first, lines } of blocks) {
+      expect(first).toBe(next);
+      next += lines.byteLength / line.length;
+    }
+  });
+
+  test("of 100 MB in one line holds up nobody", async () => {
+    const file = join(folder, "rows.jsonl");
+    await writeFile(file, Buffer.concat([Buffer.alloc(100_000_000, "x"), Buffer.from(`\n${rows(2)}`)]));
+    await expect(prepared({ path: "rows.jsonl", file }, 0)).rejects.toThrow(
+      "1 bad rows: rows.jsonl:1: the line has 100000000 bytes; the limit is 16777216",
+    );
+    const { summary } = await prepared({ path: "rows.jsonl", file }, 0, "Drop");
+    expect(summary).toMatchObject({ read: 3, steps: [{ name: "bad-rows", dropped: 1 }, {}, {}, {}, {}, {}] });
+  });
+});
