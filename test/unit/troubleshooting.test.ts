@@ -46,8 +46,6 @@ const INTERNAL = new Set([
     "UnknownEffect",
     "InvalidChild",
   ],
-  // In the log of the pod that asked.
-  "ControllerRefused",
   // Why the plan does not delete; the message of Synced says it.
   ...["Disabled", "Halted", "Incomplete", "NotHealthy"],
   // A strategy's name.
