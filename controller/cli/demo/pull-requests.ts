@@ -12,7 +12,7 @@ const EXAMPLES = join(import.meta.dirname, "..", "..", "..", "examples");
 const EVALUATION_TIMEOUT_MS = 600_000;
 
 /** How many steps {@link playPullRequests} shows. */
-export const PULL_REQUEST_STEPS = 6;
+export const PULL_REQUEST_STEPS = 5;
 
 /** Push, Ready, two pull requests judged by a model, a merge that the cluster follows. @returns the pull requests' URLs */
 export async function playPullRequests(stage: Stage): Promise<readonly string[]> {
