@@ -69,8 +69,12 @@ async function answer(
     // Another host in the real Hub: whoever sends the token there gives it away.
     if (request.headers.authorization) return void response.writeHead(400).end("a token came to the storage");
     for (const folder of [...Object.values(datasets), ...Object.values(models)]) {
-      const file = (await filesOf(folder)).find(({ sha256 }) => sha256 === stored[1]);
-      if (file) return send(file, request, response);
+      const files = await filesOf(folder);
+      const file = files.find(({ sha256 }) => sha256 === stored[1]);
+      if (!file) continue;
+      // huggingface_hub follows a redirect on the same host at once, and looks for the commit where it ends.
+      response.setHeader("x-repo-commit", commitOf(files));
+      return send(file, request, response);
     }
     return void response.writeHead(404).end();
   }
