@@ -155,6 +155,30 @@ describe("a change", () => {
     expect(cluster.pods[name]).toBe(2);
   });
 
+  test("that is tried again has its time to start again, without the Deployment's own deadline", () => {
+    const cluster = serving();
+    const known = new Set(Object.keys(cluster.pods));
+    cluster.edit({ args: ["--slow"], startupTimeout: "10m" });
+    cluster.step();
+    const name = Object.keys(cluster.pods).find((each) => !known.has(each)) ?? "";
+    cluster.broken.add(name);
+    const label = cluster.children.get(`Deployment/${name}`)?.metadata.labels ?? {};
+    const creationTimestamp = new Date(cluster.now).toISOString();
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: `${name}-1`, labels: label, creationTimestamp },
+    };
+    cluster.observed = { ...cluster.observed, pods: [pod] };
+    expect(cluster.settle().requeueAfterMs).toBeLessThanOrEqual(600_000);
+    cluster.now += 599_000;
+    cluster.settle();
+    expect(cluster.deployment.status?.rollout?.phase).toBe("Starting");
+    cluster.now += 1_000;
+    cluster.settle();
+    expect(cluster.deployment.status?.rollout).toMatchObject({ phase: "Blocked", reason: "StartupTimeout" });
+  });
+
   test("of replicas is no other revision", () => {
     const cluster = serving();
     const { revision } = cluster.deployment.status ?? {};

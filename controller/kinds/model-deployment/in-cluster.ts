@@ -20,9 +20,10 @@ import {
   mainService,
   revisionDeployment,
   revisionService,
+  startupMs,
 } from "./manifests.ts";
 import { childName, type Revision, revisionLabel, selectorOf } from "./names.ts";
-import { podProgress, podTrouble } from "./pods.ts";
+import { podProgress, podTrouble, startDeadline } from "./pods.ts";
 import { type Answering, answering } from "./probing.ts";
 import { admitStep, resolveStep } from "./resolving.ts";
 import { planRollout, type RolloutPlan, type Stopped } from "./rollout.ts";
@@ -139,12 +140,13 @@ function rollOut(
   effects.push(...(asked?.effects ?? []));
   const gates = changes ? gatesOf(observed, present, of, address) : NO_GATES;
   const trouble = candidate && podTrouble(candidate.pods);
+  const deadline = changes && candidate ? startDeadline(candidate.pods, startupMs(spec)) : undefined;
   const plan = planRollout({
     wanted: label,
     active: present.active,
     strategy: spec.rollout?.strategy ?? "BlueGreen",
     desired: spec.replicas ?? DEFAULT_REPLICAS,
-    revisions: present.live,
+    revisions: withDeadline(present.live, candidate, deadline, now),
     answers: asked?.ok === true,
     hasGates: (spec.rollout?.gates ?? []).length > 0,
     gates: gates.state,
@@ -168,9 +170,25 @@ function rollOut(
       ...rolloutStatus(plan, revision, gates, trouble, candidate, asked),
       conditions: conditionsOf({ observed, of, plan, gates, trouble, candidate, asked, available }),
     },
-    ...wakeIn([plan.waitMs, asked?.waitMs, available.waitMs]),
+    ...wakeIn([
+      plan.waitMs,
+      asked?.waitMs,
+      available.waitMs,
+      plan.phase === "Starting" && deadline !== undefined ? deadline - now.getTime() : undefined,
+    ]),
     ...eventsOf(of, plan),
   };
+}
+
+/** The revision that comes up has had its time, and not one of its pods is ready. */
+function withDeadline(
+  live: ReadonlyMap<string, LiveRevision>,
+  candidate: LiveRevision | undefined,
+  deadline: number | undefined,
+  now: Date,
+): ReadonlyMap<string, LiveRevision> {
+  if (!candidate || deadline === undefined || candidate.ready > 0 || now.getTime() < deadline) return live;
+  return new Map([...live, [candidate.label, { ...candidate, exhausted: true }]]);
 }
 
 /** Why a revision's pods cannot be made at all. */

@@ -251,4 +251,7 @@ function resourcesOf({ gpu, podTemplate }: InCluster): Record<string, unknown> {
 /** How long what served before is kept after the Service has moved. */
 export const drainMs = ({ drainTimeout }: InCluster): number => durationMs(drainTimeout);
 
+/** How long a pod may take from its start to serving. */
+export const startupMs = ({ startupTimeout }: InCluster): number => durationMs(startupTimeout);
+
 const seconds = (duration: string) => Math.max(1, Math.ceil(durationMs(duration) / 1000));

@@ -43,6 +43,17 @@ export function podProgress(pods: readonly KubeObject[]): string {
   return fetching ? "the model is being fetched" : "the server is loading the model";
 }
 
+/**
+ * When the oldest pod has had its time to start, in ms since the epoch; undefined while there is none. The Deployment's own
+ * deadline counts for its first pods alone: one that is scaled up again has no deadline any more.
+ */
+export function startDeadline(pods: readonly KubeObject[], timeoutMs: number): number | undefined {
+  const started = pods.flatMap(({ metadata: { creationTimestamp, deletionTimestamp } }) =>
+    creationTimestamp === undefined || deletionTimestamp !== undefined ? [] : [Date.parse(creationTimestamp)],
+  );
+  return started.length === 0 ? undefined : Math.min(...started) + timeoutMs;
+}
+
 function troubleOf({ status, metadata }: KubeObject): Missing | undefined {
   if (metadata.deletionTimestamp !== undefined) return undefined;
   const { conditions = [], initContainerStatuses = [], containerStatuses = [] } = (status ?? {}) as PodStatus;
