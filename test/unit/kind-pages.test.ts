@@ -106,6 +106,10 @@ describe.each(KINDS)("docs/kinds: $kind", (definition) => {
       .flatMap((block) => [...block.matchAll(/^\$ kubectl get (.+)\n(NAME .+)\n(\S.*)$/gm)])
       .filter(([, command = ""]) => definition.shortNames.includes(command.split(" ")[0] ?? ""));
     expect(shown.length, `${page.path}: $ kubectl get ${definition.shortNames[0]} …`).toBeGreaterThan(0);
+    // A table that no command asked for is left from before.
+    const tables = blocks(page.text, "console").flatMap((block) => block.match(/^NAME /gm) ?? []);
+    const asked = blocks(page.text, "console").flatMap((block) => block.match(/^\$ kubectl get /gm) ?? []);
+    expect(tables.length).toBe(asked.length);
     for (const [, command = "", header = ""] of shown)
       expect(header.trim().split(/\s{2,}/), command).toEqual(columns(command.includes("-o wide")));
   });
