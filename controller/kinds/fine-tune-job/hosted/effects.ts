@@ -73,7 +73,7 @@ async function fileOf(
   { dataset, marks, job }: SubmitInput,
   split: string,
   { blobs }: HostedDependencies,
-): Promise<[string, string]> {
+): Promise<[string, Buffer]> {
   const manifest = artifactManifest.parse(JSON.parse(new TextDecoder().decode(await blobs.get(dataset))));
   const path = `${split}.jsonl`;
   const file = manifest.files.find((each) => each.path === path);
@@ -88,6 +88,6 @@ async function fileOf(
   }
   // Before it is read into memory.
   assertFits(path, file.bytes);
-  const content = hostedRows(path, await blobs.get(file.digest), job.method);
+  const content = await hostedRows(path, await blobs.get(file.digest), job.method);
   return [`slipway-${marks.slipway_work.slice(0, 16)}-${path}`, content];
 }

@@ -64,15 +64,15 @@ export class Provider {
   }
 
   /** The file's id; one of that name and size is there already after a crash. */
-  async upload(name: string, content: string): Promise<string> {
-    const bytes = Buffer.byteLength(content);
+  async upload(name: string, content: Buffer): Promise<string> {
+    const bytes = content.byteLength;
     return this.#ask(async (options) => {
       let seen = 0;
       for await (const file of this.#client.files.list({ purpose: "fine-tune", limit: 100 }, options)) {
         if (file.filename === name && file.bytes === bytes && file.status !== "error") return file.id;
         if (++seen >= MAX_PAGES * 100) break;
       }
-      const file = await toFile(Buffer.from(content), name);
+      const file = await toFile(content, name);
       return (await this.#client.files.create({ file, purpose: "fine-tune" }, options)).id;
     });
   }

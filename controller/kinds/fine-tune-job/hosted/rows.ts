@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { SlipwayError } from "../../../errors.ts";
 
 /** The provider's limit on a training file. */
@@ -8,27 +9,44 @@ interface Message {
   readonly content: string;
 }
 
+/** After so many rows whatever else waits in this process has its turn. */
+const ROWS_AT_A_TIME = 1_000;
+
 /**
- * Rows of a Dataset as the provider's fine-tuning reads them: chats for sft, pairs of answers for dpo.
+ * Rows of a Dataset as the provider's fine-tuning reads them: chats for sft, pairs of answers for dpo. A line at a time:
+ * all of them may be more than one text can hold.
  * @param data JSON Lines
  * @throws SlipwayError BadDataset naming file and row
  */
-export function hostedRows(file: string, data: Uint8Array, method: "sft" | "dpo"): string {
+export async function hostedRows(file: string, data: Uint8Array, method: "sft" | "dpo"): Promise<Buffer> {
   assertFits(file, data.byteLength);
-  const lines = new TextDecoder().decode(data).split("\n");
-  const out: string[] = [];
-  for (const [i, line] of lines.entries()) {
+  const lines = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const done: Buffer[] = [];
+  let out: string[] = [];
+  const flush = () => {
+    if (out.length > 0) done.push(Buffer.from(out.join("")));
+    out = [];
+  };
+  for (let start = 0, number = 1; start < lines.length; number++) {
+    const found = lines.indexOf(0x0a, start);
+    const end = found < 0 ? lines.length : found;
+    const line = lines.toString("utf8", start, end);
+    start = end + 1;
     if (line.trim() === "") continue;
     const row = parse(line);
     const converted = row && (method === "sft" ? chat(row) : pair(row));
     if (!converted) {
       const needs = method === "sft" ? "messages, or prompt and completion" : "prompt, chosen and rejected";
-      throw new SlipwayError("BadDataset", `${file}, row ${i + 1}: method ${method} needs ${needs}`);
+      throw new SlipwayError("BadDataset", `${file}, row ${number}: method ${method} needs ${needs}`);
     }
-    out.push(JSON.stringify(converted));
+    out.push(`${JSON.stringify(converted)}\n`);
+    if (out.length < ROWS_AT_A_TIME) continue;
+    flush();
+    await setImmediate();
   }
-  if (out.length === 0) throw new SlipwayError("BadDataset", `${file} has no rows`);
-  return `${out.join("\n")}\n`;
+  flush();
+  if (done.length === 0) throw new SlipwayError("BadDataset", `${file} has no rows`);
+  return Buffer.concat(done);
 }
 
 /** @throws SlipwayError BadDataset for more than the provider takes */
