@@ -7,6 +7,7 @@ const layers = [
   ["schemas", []],
   ["controller/graph", ["schemas"]],
   ["controller/template", ["schemas"]],
+  ["controller/json-schema", ["schemas", "controller/graph"]],
   ["controller/kube", ["schemas", "controller/graph"]],
   ["controller/runtime", ["schemas", "controller/graph", "controller/kube", "controller/store"]],
   [
@@ -30,11 +31,12 @@ const layers = [
       "controller/runtime",
       "controller/store",
       "controller/template",
+      "controller/json-schema",
     ],
   ],
   ["controller/sources", ["schemas", "controller/graph", "controller/kube"]],
   ["controller/lineage", ["schemas", "controller/graph"]],
-  ["controller/data", ["schemas", "controller/graph", "controller/template"]],
+  ["controller/data", ["schemas", "controller/graph", "controller/template", "controller/json-schema"]],
   [
     "controller/work",
     ["schemas", "controller/graph", "controller/kube", "controller/runtime", "controller/store"],

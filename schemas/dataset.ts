@@ -1,5 +1,6 @@
 import * as z from "zod";
 import {
+  anyJson,
   digest,
   durationBetween,
   localRef,
@@ -129,6 +130,11 @@ export const datasetSpec = z.strictObject({
     .optional()
     .describe(
       "How often the urls are looked at again. Without it: at each change of the spec, and when the annotation slipway.dev/requestedAt asks.",
+    ),
+  schema: anyJson
+    .optional()
+    .describe(
+      "JSON Schema (draft-07 or 2020-12) of a row with all its columns, after map steps: what does not satisfy it is a bad row. Cells of CSV are text.",
     ),
   onBadRow: z
     .enum(["Fail", "Drop"])

@@ -4,7 +4,7 @@ import { isGlobal } from "./steps/compile.ts";
 
 export type PrepareSpec = Pick<
   DatasetSpec,
-  "format" | "sources" | "onBadRow" | "steps" | "splits" | "splitSeed"
+  "format" | "sources" | "schema" | "onBadRow" | "steps" | "splits" | "splitSeed"
 >;
 
 /** What looks at all rows together: a step, or the last of all, which keeps near-duplicates in one split. */

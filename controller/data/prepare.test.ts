@@ -36,6 +36,37 @@ async function run(
 const texts = ({ splits }: Prepared) => splits.flatMap(({ rows }) => rows.map(({ row }) => textOf(row)));
 const step = (type: string, section: object = {}) => ({ steps: [{ name: "s", type, ...section }] });
 
+describe("the schema of rows", () => {
+  const schema = {
+    required: ["team"],
+    properties: { team: { enum: ["billing", "access"] }, prompt: { minLength: 2 } },
+  };
+  const rows = lines(
+    { ...pair("aa"), team: "billing" },
+    pair("bb"),
+    { ...pair("cc"), team: "sales" },
+    { ...pair("d"), team: "access" },
+  );
+
+  test("makes what does not satisfy it a bad row, which is named with the reason and not with its text", async () => {
+    await expect(run(rows, { schema })).rejects.toMatchObject({
+      code: "BadRows",
+      message:
+        "3 bad rows: rows.jsonl:2: row must have required property 'team'; rows.jsonl:3: row/team must be equal to one of the allowed values; rows.jsonl:4: row/prompt must NOT have fewer than 2 characters",
+    });
+    const { read, steps, splits } = await run(rows, { schema, onBadRow: "Drop" });
+    expect({ read, steps, rows: splits[0]?.rows.length }).toMatchObject({
+      read: 4,
+      steps: [{ name: "bad-rows", dropped: 3 }],
+      rows: 1,
+    });
+  });
+
+  test("that is none is refused", async () => {
+    await expect(run(rows, { schema: { type: "nothing" } })).rejects.toMatchObject({ code: "InvalidSchema" });
+  });
+});
+
 describe("reading", () => {
   test("rows of each format, extra columns left out", async () => {
     const chat = { messages: [{ role: "user", content: "a" }], id: 1 };

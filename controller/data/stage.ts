@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { compileSchema, type SchemaCheck } from "../json-schema/json-schema.ts";
 import type { Block } from "./block.ts";
 import {
   type Chunk,
@@ -85,12 +86,15 @@ export class Stage {
   readonly #records: readonly RecordStep[];
   readonly #steps: readonly RowStep[];
   readonly #number: number;
+  readonly #schema: SchemaCheck | undefined;
 
   private constructor(context: StageContext, number: number, records: RecordStep[], steps: RowStep[]) {
     this.#context = context;
     this.#number = number;
     this.#records = records;
     this.#steps = steps;
+    const { schema } = context.spec;
+    this.#schema = number === 0 && schema !== undefined ? compileSchema(schema) : undefined;
   }
 
   static async compile(context: StageContext, number: number): Promise<Stage> {
@@ -158,6 +162,8 @@ export class Stage {
       if (made !== record) tally.changed++;
       record = made;
     }
+    const problem = this.#schema?.(record, "row");
+    if (problem !== undefined) return { step: bad, reason: problem };
     const row = toRow(this.#context.spec.format, record);
     return typeof row === "string" ? { step: bad, reason: row } : row;
   }

@@ -1,10 +1,10 @@
 import type { EvalCase } from "../../schemas/eval-suite.ts";
 import { SlipwayError } from "../errors.ts";
+import { compileSchema, type SchemaCheck } from "../json-schema/json-schema.ts";
 import type { Answered, Answers } from "./answers.ts";
 import type { BundledTarget, SuiteBundle } from "./bundle.ts";
 import { costOf, toNumber } from "./cost.ts";
 import { grade } from "./graders/index.ts";
-import { compileSchema, type SchemaCheck } from "./json-schema.ts";
 import type { Observation } from "./measure.ts";
 import { ModelError } from "./model/index.ts";
 import { pricingOf } from "./model-facts.ts";

@@ -178,7 +178,7 @@ const dataset: Behaviour<DatasetSpec> = {
   fields: (spec) => {
     const files = spec.sources.flatMap((source) => source.files ?? []);
     if (files.some(({ digest }) => digest === undefined)) return undefined;
-    const { format, sources, onBadRow, steps, splits, splitSeed, gates } = spec;
+    const { format, sources, schema, onBadRow, steps, splits, splitSeed, gates } = spec;
     return {
       format,
       sources: sources.map(({ name, files: list, url, digest, endpoint, datasetRef, split, weight }) =>
@@ -196,6 +196,7 @@ const dataset: Behaviour<DatasetSpec> = {
           { weight: 1 },
         ),
       ),
+      schema: schema as Json | undefined,
       steps: nonEmpty(steps),
       gates: nonEmpty(gates),
       ...(withoutDefaults({ onBadRow, splitSeed }, { onBadRow: "Fail", splitSeed: 1 }) as object),

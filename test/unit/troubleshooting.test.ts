@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 const ROOT = join(import.meta.dirname, "..", "..");
 const FOLDERS = [
   "kinds",
+  "json-schema",
   "runtime",
   "gitops",
   "eval",

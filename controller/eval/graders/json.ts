@@ -1,6 +1,6 @@
 import { parse as parseYaml } from "yaml";
 import { SlipwayError } from "../../errors.ts";
-import { compileSchema, type SchemaCheck } from "../json-schema.ts";
+import { compileSchema, type SchemaCheck } from "../../json-schema/json-schema.ts";
 import { extractJson } from "./extract-json.ts";
 import type { Grader, GraderInput } from "./types.ts";
 import { binary, invalidAssertion } from "./values.ts";
@@ -23,7 +23,7 @@ export const containsJson: Grader = (input) => {
   const check = schemaOf(input);
   const values = extractJson(input.output);
   if (!check) return binary(values.length > 0, "to contain JSON");
-  const problems = values.map(check);
+  const problems = values.map((value) => check(value));
   const last = problems.findLast((problem) => problem !== undefined);
   return binary(problems.includes(undefined), "to contain JSON of the schema", last);
 };

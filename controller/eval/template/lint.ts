@@ -1,7 +1,7 @@
 import type { PromptTemplateSpec } from "../../../schemas/prompt-template.ts";
 import { SlipwayError } from "../../errors.ts";
+import { schemaProblem } from "../../json-schema/json-schema.ts";
 import { parseTemplate } from "../../template/parse.ts";
-import { schemaProblem } from "../json-schema.ts";
 import { typeProblem } from "./render.ts";
 
 /** Something about a prompt, and where: the field in the spec and the place inside its text. */

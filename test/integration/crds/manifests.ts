@@ -94,6 +94,7 @@ export const FULL: Readonly<Record<string, Spec>> = {
     ],
     gates: { minRows: 10, maxDropShare: 0.5, maxPiiRows: 0 },
     shareWith: ["team-b"],
+    schema: { type: "object", required: ["prompt", "ticket"] },
     pod: { resources: { limits: { memory: "1Gi" } } },
   },
   FineTuneJob: {

@@ -6,8 +6,8 @@ import { SlipwayError } from "../errors.ts";
 import { canonicalJson } from "../graph/canonical.ts";
 import { schemaExcess } from "./schema-limits.ts";
 
-/** What is wrong with a value, as one line; undefined when it satisfies the schema. */
-export type SchemaCheck = (value: unknown) => string | undefined;
+/** What is wrong with a value, as one line that calls it by name; undefined when it satisfies the schema. */
+export type SchemaCheck = (value: unknown, name?: string) => string | undefined;
 
 const MAX_KEPT = 256;
 /**
@@ -77,14 +77,15 @@ function compile(schema: AnySchema): SchemaCheck {
       cause: error,
     });
   }
-  return (value) => {
+  return (value, name = "answer") => {
     steps = 0;
     try {
-      return validate(value) ? undefined : ajv.errorsText(validate.errors, { dataVar: "answer" });
+      return validate(value) ? undefined : ajv.errorsText(validate.errors, { dataVar: name });
     } catch (error) {
-      if (error instanceof TooCostly) return `answer follows more than ${MAX_STEPS} references of the schema`;
+      if (error instanceof TooCostly)
+        return `${name} follows more than ${MAX_STEPS} references of the schema`;
       // A value as deep as the stack, in a schema that refers to itself.
-      if (error instanceof RangeError) return "answer is nested too deep to be checked";
+      if (error instanceof RangeError) return `${name} is nested too deep to be checked`;
       throw error;
     }
   };
