@@ -16,6 +16,7 @@ import {
 import { ANNOTATION_ALLOWED_HOSTS, API_VERSION, KINDS } from "../../schemas/index.ts";
 import type { RepositorySpec } from "../../schemas/repository.ts";
 import { required } from "./env.ts";
+import type { Manifest } from "./manifests.ts";
 import { waitFor } from "./wait.ts";
 
 export const kubeconfigPath = (): string => required("SLIPWAY_TEST_KUBECONFIG");
@@ -100,6 +101,19 @@ export async function applyRepository(
     spec: { serviceAccountName: TENANT_ACCOUNT, ...spec },
   };
   await client.apply(resourceTypeOf("Repository"), object, { fieldManager: "test", force: true });
+}
+
+/** Any object of ours, as somebody with every right applies it by hand. */
+export async function applyObject(
+  client: KubeClient,
+  namespace: string,
+  { apiVersion, kind, metadata, spec }: Manifest,
+): Promise<void> {
+  const object = { apiVersion, kind, metadata: { ...metadata, namespace }, spec };
+  await client.apply(resourceTypeOf(kind), object as unknown as KubeObject, {
+    fieldManager: "test",
+    force: true,
+  });
 }
 
 /** The type of a kind of Slipway's, or ConfigMap. */

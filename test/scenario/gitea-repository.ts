@@ -28,7 +28,7 @@ export interface Pull {
 }
 
 /** Files by path; undefined deletes one. */
-export type Files = Readonly<Record<string, string | undefined>>;
+export type Files = Readonly<Record<string, string | Uint8Array | undefined>>;
 
 /** One repository, as seen by one user: pushes go through real git over HTTP, the rest through the API. */
 export class GiteaRepository implements AsyncDisposable {

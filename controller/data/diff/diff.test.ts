@@ -1,3 +1,6 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { datasetSpec } from "../../../schemas/dataset.ts";
 import { diffDataset } from "./diff.ts";
@@ -200,13 +203,16 @@ describe("in a thread", () => {
     expect(await diffInThread(input, new AbortController().signal)).toEqual(await diffDataset(input));
   });
 
-  test("ends when it takes too long, or nobody asks any more", async () => {
+  test("ends when it takes too long, or nobody asks any more, and leaves nothing on the disk", async () => {
+    const scratch = await mkdtemp(join(tmpdir(), "slipway-scratch-"));
     const rows = Array.from({ length: 60_000 }, (_, i) => pair(`${LONG} ${i} ${i * 7} ${i * 13} ${i % 91}`));
     const input = { base: undefined, head: [dataset(rows)], cases: [] };
-    await expect(diffInThread(input, new AbortController().signal, 1)).rejects.toMatchObject({
+    await expect(diffInThread(input, new AbortController().signal, 1, scratch)).rejects.toMatchObject({
       code: "DiffTimedOut",
     });
     const gone = new Error("gone");
     await expect(diffInThread(input, AbortSignal.abort(gone))).rejects.toBe(gone);
+    expect(await readdir(scratch)).toEqual([]);
+    await rm(scratch, { recursive: true });
   });
 });

@@ -1,4 +1,6 @@
-import { extname } from "node:path";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { SlipwayError } from "../../errors.ts";
 import type { DatasetDiff, DiffInput } from "./types.ts";
@@ -9,12 +11,30 @@ const TIMEOUT_MS = 300_000;
 
 /**
  * Compares a Dataset of two commits in a thread of its own.
+ * @param scratch a folder for what lies on the disk meanwhile
  * @throws SlipwayError DiffTooLarge, DiffTimedOut; the signal's reason
  */
 export async function diffInThread(
   input: DiffInput,
   signal: AbortSignal,
   timeoutMs: number = TIMEOUT_MS,
+  scratch: string = tmpdir(),
+): Promise<DatasetDiff> {
+  signal.throwIfAborted();
+  // Of the thread's own, so that what a thread that was ended leaves on the disk goes with it.
+  const folder = await mkdtemp(join(scratch, "slipway-diff-"));
+  try {
+    return await inThread(input, folder, signal, timeoutMs);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function inThread(
+  input: DiffInput,
+  folder: string,
+  signal: AbortSignal,
+  timeoutMs: number,
 ): Promise<DatasetDiff> {
   signal.throwIfAborted();
   const deadline = AbortSignal.timeout(timeoutMs);
@@ -23,6 +43,7 @@ export async function diffInThread(
   const file = new URL(`./worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
   const worker = new Worker(file, {
     workerData: input,
+    env: { ...process.env, TMPDIR: folder },
     resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
   });
   const end = () => void worker.terminate();

@@ -1,0 +1,57 @@
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { rowLines, trainingRows } from "../training-repository.ts";
+
+/** A server of rows, as outside sources are: some of them not as one would wish. */
+export interface RowsServer extends AsyncDisposable {
+  readonly url: string;
+  /** Whether `/vanishing.jsonl` breaks off in the middle, from now on. */
+  vanishing: boolean;
+}
+
+const LINE_BYTES = 100 << 20;
+const ROWS = rowLines(trainingRows(400));
+
+export async function startRowsServer(): Promise<RowsServer> {
+  const state = { vanishing: true };
+  const server = createServer((request, response) => {
+    const path = request.url ?? "";
+    if (path === "/long-line.jsonl") void longLine(response);
+    else if (path === "/vanishing.jsonl" && state.vanishing) {
+      response.writeHead(200, { "content-length": ROWS.length, etag: '"1"' });
+      response.write(ROWS.slice(0, ROWS.length / 2), () => response.destroy());
+    } else if (path === "/broken.jsonl") response.end(`${ROWS.slice(0, ROWS.indexOf("\n"))}\nno json\n`);
+    else if (path.endsWith(".jsonl")) response.end(ROWS);
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get vanishing() {
+      return state.vanishing;
+    },
+    set vanishing(value) {
+      state.vanishing = value;
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Three good rows around a line of 100 MB. */
+async function longLine(response: ServerResponse): Promise<void> {
+  const [first, second, third] = trainingRows(3).map((row) => `${JSON.stringify(row)}\n`);
+  const write = (text: string | Buffer) =>
+    new Promise<void>((resolve) => {
+      if (response.write(text)) resolve();
+      else response.once("drain", resolve);
+    });
+  await write(`${first}${second}`);
+  const block = Buffer.alloc(1 << 20, "x");
+  await write('{"prompt":"');
+  for (let sent = 0; sent < LINE_BYTES; sent += block.length) await write(block);
+  await write('","completion":"x"}\n');
+  response.end(third);
+}
