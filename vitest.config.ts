@@ -12,6 +12,7 @@ const component = [
   "controller/graph/graph.test.ts",
   "controller/gitops/manifest.fuzz.test.ts",
   "controller/kinds/dataset/fetch.test.ts",
+  "controller/kinds/monitor/loop.test.ts",
   "controller/kube/{client,watch}.test.ts",
   "controller/sources/**/*.test.ts",
   "controller/data/{engine,kill}.test.ts",
