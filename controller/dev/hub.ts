@@ -38,27 +38,44 @@ interface HubFile {
 /** @param port 0 for a free one; `host` 0.0.0.0 lets pods reach it */
 export async function startHub(options: HubOptions, port = 0, host = "127.0.0.1"): Promise<Hub> {
   const requests: string[] = [];
-  const server = createServer((request, response) => {
+  let storage = 0;
+  const handle = (request: IncomingMessage, response: ServerResponse) => {
     requests.push(`${request.method} ${request.url}`);
     if (options.intercept?.(request, response)) return;
-    answer(options, request, response).catch((error: unknown) => {
+    answer(options, storage, request, response).catch((error: unknown) => {
       response.writeHead(500).end(String(error));
     });
-  });
-  await new Promise<void>((resolve) => server.listen(port, host, resolve));
+  };
+  // The real one's storage is another host: clients tell by that where what they are told of a file ends.
+  const servers = [createServer(handle), createServer(handle)] as const;
+  await Promise.all(
+    servers.map(
+      (server, i) => new Promise<void>((resolve) => server.listen(i === 0 ? port : 0, host, resolve)),
+    ),
+  );
+  const base = `http://${host === "0.0.0.0" ? "127.0.0.1" : host}`;
+  const [main, other] = servers.map((server) => (server.address() as AddressInfo).port);
+  storage = other!;
   return {
-    url: `http://${host === "0.0.0.0" ? "127.0.0.1" : host}:${(server.address() as AddressInfo).port}`,
+    url: `${base}:${main}`,
     requests,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: async () => {
+      await Promise.all(
+        servers.map(
+          (server) =>
+            new Promise<void>((resolve) => {
+              server.close(() => resolve());
+              server.closeAllConnections();
+            }),
+        ),
+      );
+    },
   };
 }
 
 async function answer(
   { datasets = {}, models = {}, token }: HubOptions,
+  storage: number,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -86,11 +103,13 @@ async function answer(
   const file = /^\/(datasets\/)?([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(path);
   const repo = api?.[2] ?? file?.[2] ?? "";
   const folder = ((api ? api[1] === "datasets" : file?.[1]) ? datasets : models)[repo];
-  if (folder === undefined) return void response.writeHead(404).end("Repository not found");
+  if (folder === undefined)
+    return void response.writeHead(404, { "x-error-code": "RepoNotFound" }).end("Repository not found");
   const files = await filesOf(folder);
   const sha = commitOf(files);
   const revision = api?.[4] ?? file?.[3] ?? "main";
-  if (revision !== "main" && revision !== sha) return void response.writeHead(404).end("Revision Not Found");
+  if (revision !== "main" && revision !== sha)
+    return void response.writeHead(404, { "x-error-code": "RevisionNotFound" }).end("Revision Not Found");
   if (file) {
     const found = files.find((each) => each.path === file[4]);
     if (!found) return void response.writeHead(404, { "x-error-code": "EntryNotFound" }).end();
@@ -98,7 +117,9 @@ async function answer(
     if (found.data.byteLength < LARGE) return send(found, request, response);
     response.setHeader("x-linked-size", found.data.byteLength);
     response.setHeader("x-linked-etag", `"${found.sha256}"`);
-    return void response.writeHead(302, { location: `/storage/${found.sha256}` }).end();
+    const { hostname } = new URL(`http://${request.headers.host}`);
+    const location = `http://${hostname}:${storage}/storage/${found.sha256}`;
+    return void response.writeHead(302, { location }).end();
   }
   response.setHeader("content-type", "application/json");
   if (api?.[3] !== "tree") {
