@@ -2,6 +2,7 @@ import type { EvalSuite } from "../../../../schemas/eval-suite.ts";
 import { LABEL_REPOSITORY } from "../../../../schemas/kind.ts";
 import type { Monitor, MonitorAction, Transition } from "../../../../schemas/monitor.ts";
 import type { Repository } from "../../../../schemas/repository.ts";
+import { digestOf } from "../../../graph/canonical.ts";
 import type { ActionContext, ActionPlan, Obstacle } from "./plan.ts";
 
 export interface PullRequestInput {
@@ -23,9 +24,14 @@ export interface PullRequestOutput {
   readonly added: number;
 }
 
+/** Gitea's limit. */
+const MAX_BRANCH = 100;
+
 /** One branch a Monitor: what is open is found by its name, and added to. */
-export const branchOf = ({ namespace, name }: PullRequestInput["monitor"]): string =>
-  `slipway/${namespace}/monitor-${name}`;
+export function branchOf({ namespace, name }: PullRequestInput["monitor"]): string {
+  const branch = `slipway/${namespace}/monitor-${name}`;
+  return branch.length <= MAX_BRANCH ? branch : `slipway/monitor-${digestOf([namespace, name]).slice(0, 32)}`;
+}
 
 /** The oldest transition of a replay to something worse that was not told yet. */
 function nextWorse(monitor: Monitor, action: string): Transition | undefined {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { evalCase } from "../../../../schemas/eval-suite.ts";
 import { repositorySpec } from "../../../../schemas/repository.ts";
-import type { PullRequestInput } from "../actions/pull-request.ts";
+import { branchOf, type PullRequestInput } from "../actions/pull-request.ts";
 import { type ProposalForge, propose, pullRequest } from "./pull-request.ts";
 
 /** Branches with one file, and pull requests; breaks at the given call, before or after it was done. */
@@ -150,6 +150,13 @@ describe("killed at any write and tried again, there is one pull request with th
     expect(forge.branches.get(BRANCH)?.match(/- id: \w+/g)).toEqual(["- id: old", "- id: a", "- id: b"]);
     expect(forge.pulls).toHaveLength(1);
   });
+});
+
+test("a branch's name is one that every forge takes", () => {
+  const long = { namespace: "n".repeat(63), name: "m".repeat(63) };
+  expect(branchOf(long).length).toBeLessThanOrEqual(100);
+  expect(branchOf(long)).not.toBe(branchOf({ ...long, name: "m".repeat(62) }));
+  expect(branchOf({ namespace: "team", name: "triage" })).toBe(BRANCH);
 });
 
 test("takes the failing cases of the run, with the assertions that the suite lacks", async () => {
