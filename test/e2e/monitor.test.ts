@@ -159,9 +159,17 @@ describe("a Monitor", () => {
   });
 
   test("is quiet while nothing happens, however often it looks", async () => {
-    const settled = await monitorIs(
-      "to have told of its rule",
-      (monitor) => conditionOf(monitor, "RulesSelected") !== undefined,
+    let version = "";
+    await waitFor(
+      "the Monitor to have told all of its beginning",
+      () => tenant.object<KubeObject>("Monitor", "triage"),
+      (object) => {
+        const { resourceVersion = "" } = object?.metadata ?? {};
+        const settled = resourceVersion === version && conditionOf(object, "RulesSelected") !== undefined;
+        version = resourceVersion;
+        return settled;
+      },
+      { intervalMs: 2_000 },
     );
     const asked = model.count;
     await waitFor(
@@ -170,13 +178,13 @@ describe("a Monitor", () => {
       (count) => count >= asked + 5,
     );
     const after = await tenant.object<KubeObject>("Monitor", "triage");
-    expect(after?.metadata.resourceVersion).toBe((settled as unknown as KubeObject).metadata.resourceVersion);
+    expect(after?.metadata.resourceVersion).toBe(version);
     expect(hooks.received).toEqual([]);
     expect(await alerts()).toEqual([]);
   });
 
   test("an endpoint that breaks is an ALERT, and everybody is told", async () => {
-    model.set({ mode: "error" });
+    model.set({ answer, mode: "error" });
     const monitor = await monitorIs("to be in ALERT", ({ status }) => status?.state === "ALERT");
     expect(stateOf(monitor, "up")).toBe("ALERT");
     expect(conditionOf(monitor, "Ready")?.status).toBe("True");
@@ -211,7 +219,7 @@ describe("a Monitor", () => {
   });
 
   test("mended it is OK again, the alert resolved, and each transition was told once and in order", async () => {
-    model.set({ mode: "ok" });
+    model.set({ answer });
     await monitorIs("to be OK", ({ status }) => status?.state === "OK");
     await waitFor("the alert to be resolved", alerts, (list) => list.length === 0);
     const told = await waitFor(
