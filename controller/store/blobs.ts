@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SlipwayError } from "../errors.ts";
@@ -82,13 +83,15 @@ export async function openBlobStore(dir: string, hook?: WriteHook): Promise<Blob
           hint: "it is stored again when its Repository is synced",
         });
       });
-      if (blobDigest(bytes) !== digest) {
-        await rename(path, `${path}.corrupt`);
-        throw new SlipwayError("BlobCorrupt", `blob ${digest} does not have the content that its name says`, {
-          hint: "it was set aside; it is stored again when its Repository is synced",
-        });
-      }
+      if (blobDigest(bytes) !== digest) throw await setAside(path, digest);
       return bytes;
+    },
+    async check(digest) {
+      const path = pathOf(dir, digest);
+      if ((await sizeOf(path)) === undefined) return;
+      const hash = createHash("sha256");
+      for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+      if (`sha256:${hash.digest("hex")}` !== digest) throw await setAside(path, digest);
     },
     async locate(digest) {
       const path = pathOf(dir, digest);
@@ -117,6 +120,14 @@ export async function openBlobStore(dir: string, hook?: WriteHook): Promise<Blob
       return (await sizeOf(pathOf(dir, digest))) !== undefined;
     },
   };
+}
+
+/** A `put` of the same content would take a file of its size for it, and leave it as it is. */
+async function setAside(path: string, digest: string): Promise<SlipwayError> {
+  await rename(path, `${path}.corrupt`);
+  return new SlipwayError("BlobCorrupt", `blob ${digest} does not have the content that its name says`, {
+    hint: "it was set aside; it is stored again when its Repository is synced",
+  });
 }
 
 /** @throws SlipwayError BlobNotFound for anything that is not a digest, since digests come from outside */

@@ -159,6 +159,19 @@ describe("results and applied records", () => {
 });
 
 describe("blobs", () => {
+  test("one that is damaged is set aside when it is checked, and stored again by the next put", async () => {
+    const { blobs } = await open();
+    const digest = await blobs.put("hello");
+    await blobs.check(digest);
+    await writeFile(await blobs.locate(digest), "hullo");
+    await expect(blobs.check(digest)).rejects.toMatchObject({ code: "BlobCorrupt" });
+    expect(await blobs.has(digest)).toBe(false);
+    await blobs.check(digest);
+    await blobs.put("hello");
+    await blobs.check(digest);
+    expect(Buffer.from(await blobs.get(digest)).toString()).toBe("hello");
+  });
+
   test("are files named by their digest, read back whole", async () => {
     const { blobs } = await open();
     const digest = await blobs.put("hello");

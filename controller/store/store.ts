@@ -59,6 +59,12 @@ export interface BlobStore {
    * @throws SlipwayError BlobNotFound
    */
   locate(digest: string): Promise<string>;
+  /**
+   * Reads a blob that somebody found to be something else, without holding it in memory, and sets it aside if it is.
+   * One that is not there is no error.
+   * @throws SlipwayError BlobCorrupt
+   */
+  check(digest: string): Promise<void>;
   /** A new folder on the store's disk, for what becomes blobs. What a dead process left of it goes when the store is opened. */
   scratch(): Promise<string>;
   /**

@@ -117,10 +117,23 @@ export function prepareEffect(blobs: BlobStore): EffectHandler {
       const digest = await blobs.put(canonicalJson(manifest));
       const rows = summary.splits.reduce((sum, split) => sum + split.rows, 0);
       return { ...shown, artifact: { digest, rows, bytes } } satisfies PrepareOutput as unknown as Json;
+    } catch (error) {
+      if (error instanceof SlipwayError && error.code === "DigestMismatch")
+        await checkSources(sources, blobs);
+      throw error;
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
   };
+}
+
+/**
+ * Threads read the store's own files. One that is damaged is set aside, so that it is stored again and not found anew.
+ * @throws SlipwayError BlobCorrupt naming the first
+ */
+async function checkSources(sources: readonly SourceData[], blobs: BlobStore): Promise<void> {
+  for (const file of sources.flatMap(({ files }) => files))
+    if ("file" in file && file.digest !== undefined) await blobs.check(file.digest);
 }
 
 function outputOf({

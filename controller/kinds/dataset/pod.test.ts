@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { datasetSpec } from "../../../schemas/dataset.ts";
 import { rowLines, trainingRows } from "../../../test/training-repository.ts";
-import { canonicalJson, type Json } from "../../graph/canonical.ts";
+import { blobDigest, canonicalJson, type Json } from "../../graph/canonical.ts";
 import { createLogger } from "../../log.ts";
 import { type HttpServer, startHttpServer } from "../../runtime/http.ts";
 import type { EffectContext } from "../../runtime/kind.ts";
@@ -136,6 +136,19 @@ async function inPod(input: PrepareInput, more: { read?: string[]; url?: string 
   await mkdir(folder, { recursive: true });
   return prepareInPod({ client, input: manifest, folder, log, signal });
 }
+
+test("in the controller: a file that is damaged on disk is set aside, so that it is stored again", async () => {
+  const rows = rowLines(trainingRows(40));
+  const input = await inputOf(rows);
+  const digest = blobDigest(rows);
+  await writeFile(await state.blobs.locate(digest), rows.replace("a", "b"));
+  await expect(prepareEffect(state.blobs)(input as unknown as Json, context)).rejects.toMatchObject({
+    code: "BlobCorrupt",
+  });
+  expect(await state.blobs.has(digest)).toBe(false);
+  await state.blobs.put(rows);
+  expect(await prepareEffect(state.blobs)(input as unknown as Json, context)).toHaveProperty("artifact");
+});
 
 describe("in a pod", () => {
   test("the same digest comes out as in the controller, stored by the pod and complete", async () => {
