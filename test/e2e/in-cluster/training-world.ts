@@ -95,12 +95,14 @@ export class TrainingWorld implements AsyncDisposable {
       datasetRef: { name: "rows" },
       adapter: { r: 4, alpha: 8, targetModules: ["q_proj", "v_proj"] },
       hyperparameters: {
-        maxSteps: 24,
+        maxSteps: 12,
         batchSize: 2,
         learningRate: 0.002,
         maxSequenceLength: 64,
-        saveSteps: 4,
+        saveSteps: 3,
       },
+      // Without a request a pod gets what nobody else on the machine wants.
+      pod: { resources: { requests: { cpu: "1" } } },
       ...more,
     } satisfies Partial<Record<keyof FineTuneJobSpec, unknown>>);
   }
