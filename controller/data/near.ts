@@ -1,5 +1,6 @@
 import { BANDS, HashSet, Sketcher } from "./minhash.ts";
 import { type KeyFiles, readColumn } from "./spool.ts";
+import { Hashes } from "./words.ts";
 
 /** Representatives of a bucket that a row is compared with: more is a bucket of a common phrase, and quadratic. */
 const MAX_COMPARED = 32;
@@ -57,7 +58,7 @@ function bucketsOf(values: Uint32Array, left: Uint8Array): Uint32Array {
  */
 function repeated(values: Uint32Array, left: Uint8Array): Uint32Array {
   let bits = 1 << 16;
-  while (bits < values.length * 8 && bits < 1 << 27) bits *= 2;
+  while (bits < values.length * 8 && bits < 1 << 26) bits *= 2;
   const mask = bits - 1;
   const once = new Uint32Array(bits >>> 5);
   const twice = new Uint32Array(bits >>> 5);
@@ -68,14 +69,13 @@ function repeated(values: Uint32Array, left: Uint8Array): Uint32Array {
     if ((once[bit >>> 5]! & flag) === 0) once[bit >>> 5]! |= flag;
     else twice[bit >>> 5]! |= flag;
   }
-  const rows = new Uint32Array(values.length);
-  let count = 0;
+  const rows = new Hashes();
   for (let row = 0; row < values.length; row++) {
     if (left[row] !== 0) continue;
     const bit = values[row]! & mask;
-    if ((twice[bit >>> 5]! & (1 << (bit & 31))) !== 0) rows[count++] = row;
+    if ((twice[bit >>> 5]! & (1 << (bit & 31))) !== 0) rows.push(row);
   }
-  return rows.subarray(0, count);
+  return rows.values.subarray(0, rows.length);
 }
 
 /**

@@ -6,7 +6,8 @@ import { type Results, type Task, TaskRunner, type ThreadAnswer } from "./task.t
 
 /** How often a task is begun again whose thread died under it. */
 const MAX_DEATHS = 3;
-const MAX_HEAP_MB = 1_024;
+const MAX_HEAP_MB = 512;
+const MAX_YOUNG_MB = 24;
 
 interface Job {
   readonly task: Task;
@@ -76,7 +77,8 @@ export class Pool implements AsyncDisposable {
     const file = new URL(`./thread${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
     const thread = new Worker(file, {
       workerData: this.#context,
-      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
+      // A small young generation: what a block leaves behind goes before the next is read.
+      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB, maxYoungGenerationSizeMb: MAX_YOUNG_MB },
     });
     let failure: unknown;
     thread.on("message", (answer: ThreadAnswer) => {

@@ -5,7 +5,7 @@ import { type Chunk, parseSpooled, type SpooledRow } from "./chunk.ts";
 const MAX_OPEN = 128;
 const MAX_ROW_BYTES = 64 << 20;
 /** Lists that are read whole and kept; what is beyond is read one by one. */
-const LISTS_BYTES = 192 << 20;
+const LISTS_BYTES = 64 << 20;
 
 /** Where a column of a pass's keys lies: a file for each chunk. */
 export interface KeyFiles {
