@@ -44,7 +44,8 @@ export function networkOf(index: number): NodeNetwork {
 
 /**
  * What the first process does: /run and the control groups become the node's own, so that two nodes never share
- * them; then it reaps whatever loses its parent. A cpuset (version 1) holds nothing until it is told which CPUs.
+ * them; then it reaps whatever loses its parent. A cpuset (version 1) holds nothing until it is told which CPUs. All
+ * pods together weigh as much as one process of the host for each CPU, not as one alone.
  */
 const INIT = `
 set -e
@@ -56,6 +57,7 @@ for hierarchy in /sys/fs/cgroup/*/; do
   for file in cpuset.cpus cpuset.mems; do
     [ -f "$mine/$file" ] && cat "$hierarchy/$file" > "$mine/$file"
   done
+  [ -f "$mine/cpu.shares" ] && echo $((1024 * $(nproc))) > "$mine/cpu.shares"
   echo $$ > "$mine/cgroup.procs"
   mount --bind "$mine" "$hierarchy"
 done
