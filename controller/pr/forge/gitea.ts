@@ -253,7 +253,9 @@ export class GiteaForge implements Forge {
   async createBranch(branch: string, from: string, signal: AbortSignal): Promise<void> {
     const path = `${this.#base}/branches`;
     const body = { new_branch_name: branch, old_ref_name: from };
-    await this.#send({ method: "POST", path, body, repeatable: false }, signal);
+    // Gitea (1.25) answers 500 for a branch to begin at that is not there.
+    const exists = () => this.#read(z.unknown(), this.#branchPath(from), {}, signal);
+    await this.#send({ method: "POST", path, body, repeatable: false, exists }, signal);
   }
 
   async deleteBranch(branch: string, signal: AbortSignal): Promise<void> {
