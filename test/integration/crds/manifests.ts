@@ -149,6 +149,7 @@ export const FULL: Readonly<Record<string, Spec>> = {
       runtime: "VLLM",
       model: { source: "hf://org/model@main", secretRef: { name: "hub" } },
       adapters: [{ name: "sql", source: `artifact:${digest}` }],
+      replicas: 2,
       args: ["--max-model-len", "8192"],
       gpu: { count: 2 },
       cache: { size: "200Gi" },
