@@ -54,7 +54,9 @@ describe("slipway data diff", () => {
 
   test("1 when the head's rows are bad; the first ones are named", async () => {
     const base = await commit(folder.path, "base");
-    await write(folder.path, { "tickets.jsonl": `${TRAINING["tickets.jsonl"]}{"prompt":1}\n` });
+    await write(folder.path, {
+      "tickets.jsonl": `${TRAINING["tickets.jsonl"]}{"prompt":1,"completion":"money"}\n`,
+    });
     const { code, stdout } = await diff("--base", base);
     expect(code).toBe(1);
     expect(stdout).toContain("FAIL  BadRows: 1 bad rows: tickets.jsonl:61: prompt must be text, not number");

@@ -118,6 +118,8 @@ describe("the controller's user", () => {
     { verb: "create", group, resource: "evalruns", namespace: "TEAM" },
     { verb: "delete", group, resource: "evalruns", namespace: "TEAM" },
     { verb: "patch", resource: "configmaps", namespace: "TEAM" },
+    // Tokens of its pods, which it never reads (docs/adr/007-tokens-are-created-not-read.md).
+    { verb: "create", resource: "secrets", namespace: "TEAM" },
     { verb: "create", group: "events.k8s.io", resource: "events", namespace: "TEAM" },
     { verb: "update", group: "coordination.k8s.io", resource: "leases", namespace: "slipway-system" },
     { verb: "impersonate", resource: "serviceaccounts", namespace: "TEAM", name: ACCOUNT },
@@ -126,7 +128,11 @@ describe("the controller's user", () => {
   });
 
   test.each<Asked>([
-    ...["get", "list", "watch", "create"].map((verb) => ({ verb, resource: "secrets", namespace: "TEAM" })),
+    ...["get", "list", "watch", "patch", "update", "delete"].map((verb) => ({
+      verb,
+      resource: "secrets",
+      namespace: "TEAM",
+    })),
     ...["create", "patch", "delete"].map((verb) => ({
       verb,
       group,
