@@ -29,6 +29,6 @@ test("real models: from push to merge, and from rows to an alert", { timeout: LI
   expect(output).toContain("slipway/evals (main): success");
   expect(output).toContain("slipway/evals (main): failure");
   if (!nodePossible) return;
-  expect(output).toMatch(/^ +topic +ALERT /m);
+  expect(output).toMatch(/^ +topic +True +ALERT /m);
   expect(output).toMatch(/FineTuneJob\/topic/);
 });
