@@ -4,6 +4,7 @@ const cluster = { globalSetup: ["test/devcluster/global-setup.ts"], fileParallel
 
 /** What talks to processes, files or sockets, or tries many cases, without a cluster: too slow to run at each save. */
 const component = [
+  "controller/cli/interrupt.test.ts",
   "controller/cli/fetch/*.test.ts",
   "controller/kinds/model-deployment/{effects,source-effects}.test.ts",
   "controller/dev/**/*.test.ts",

@@ -4,6 +4,7 @@ import { stateRoot } from "../dev/paths.ts";
 import { describeError } from "../errors.ts";
 import { createLogger } from "../log.ts";
 import { runController } from "../main.ts";
+import { onInterrupt } from "./interrupt.ts";
 
 interface Options {
   kubeconfig?: string;
@@ -36,9 +37,7 @@ export function controllerCommand(): Command {
     .option("--leader-elect", "take part in leader election", false)
     .action(async (options: Options) => {
       const log = createLogger();
-      const stop = new AbortController();
-      const end = () => stop.abort(new Error("asked to stop"));
-      process.once("SIGINT", end).once("SIGTERM", end);
+      using stop = onInterrupt("asked to stop");
       try {
         await runController(
           {

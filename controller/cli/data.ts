@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { describeError } from "../errors.ts";
 import { EXIT } from "./data/exit.ts";
+import { onInterrupt } from "./interrupt.ts";
 
 /** `slipway data`: Datasets on a laptop or in CI, with no cluster. */
 export function dataCommand(): Command {
@@ -54,9 +55,7 @@ export function dataCommand(): Command {
 }
 
 async function ending(verb: string, run: (signal: AbortSignal) => Promise<number>): Promise<void> {
-  const stop = new AbortController();
-  const end = () => stop.abort(new Error("interrupted"));
-  process.once("SIGINT", end).once("SIGTERM", end);
+  using stop = onInterrupt();
   try {
     process.exitCode = await run(stop.signal);
   } catch (error) {

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { describeError } from "../errors.ts";
 import { runDemo } from "./demo/index.ts";
+import { onInterrupt } from "./interrupt.ts";
 
 /** `slipway demo`: the main job on real parts, on this machine. */
 export function demoCommand(): Command {
@@ -13,9 +14,7 @@ export function demoCommand(): Command {
     )
     .option("--keep", "leave the cluster and the forge running")
     .action(async (options: { once?: boolean; keep?: boolean; full?: boolean }) => {
-      const stop = new AbortController();
-      const end = () => stop.abort(new Error("interrupted"));
-      process.once("SIGINT", end).once("SIGTERM", end);
+      using stop = onInterrupt();
       try {
         await runDemo({
           once: options.once === true,
@@ -29,8 +28,6 @@ export function demoCommand(): Command {
           console.error(`demo: ${describeError(error)}`);
           process.exitCode = 1;
         }
-      } finally {
-        process.removeListener("SIGINT", end).removeListener("SIGTERM", end);
       }
     });
 }

@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { startHub } from "../dev/hub.ts";
 import { SlipwayError } from "../errors.ts";
 import { integer } from "./arguments.ts";
+import { onInterrupt } from "./interrupt.ts";
 
 interface HubCommandOptions {
   readonly host: string;
@@ -27,9 +28,7 @@ export function devHubCommand(): Command {
         const found = await stat(path).catch(() => undefined);
         if (!found?.isDirectory()) throw new SlipwayError("FolderNotFound", `${path} is not a folder`);
       }
-      const stop = new AbortController();
-      const end = () => stop.abort(new Error("interrupted"));
-      process.once("SIGINT", end).once("SIGTERM", end);
+      using stop = onInterrupt();
       const hub = await startHub({ models: model, datasets: dataset }, port, host);
       process.stdout.write(`${JSON.stringify({ url: hub.url })}\n`);
       if (!stop.signal.aborted) await once(stop.signal, "abort");

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { startModelServer } from "../dev/model/index.ts";
 import { createProgress } from "../dev/progress.ts";
 import { integer } from "./arguments.ts";
+import { onInterrupt } from "./interrupt.ts";
 
 /** `slipway dev model`: a small local language model behind an OpenAI-compatible endpoint. */
 export function devModelCommand(): Command {
@@ -17,9 +18,7 @@ export function devModelCommand(): Command {
       "\nSmolLM2-135M-Instruct (Apache-2.0) is fetched into the cache on first use: about 180 MB.",
     )
     .action(async (options: { port: number; host: string; parallel?: number; apiKey?: string }) => {
-      const stop = new AbortController();
-      const end = () => stop.abort(new Error("interrupted"));
-      process.once("SIGINT", end).once("SIGTERM", end);
+      using stop = onInterrupt();
       const progress = createProgress();
       try {
         const server = await startModelServer({
@@ -36,7 +35,6 @@ export function devModelCommand(): Command {
         if (!stop.signal.aborted) throw error;
       } finally {
         progress.done();
-        process.removeListener("SIGINT", end).removeListener("SIGTERM", end);
       }
     });
 }

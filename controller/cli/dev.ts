@@ -16,6 +16,7 @@ import { createProgress, type Report, silent } from "../dev/progress.ts";
 import { SlipwayError } from "../errors.ts";
 import { devHubCommand } from "./dev-hub.ts";
 import { devModelCommand } from "./dev-model.ts";
+import { onInterrupt } from "./interrupt.ts";
 
 interface NameOption {
   readonly name: string;
@@ -84,15 +85,10 @@ export function devCommand(): Command {
 /** Runs work with progress shown; the first Ctrl-C aborts it, so that it can clean up. */
 async function withProgress<T>(work: (report: Report, signal: AbortSignal) => Promise<T>): Promise<T> {
   const progress = createProgress();
-  const controller = new AbortController();
-  const abort = () =>
-    controller.abort(new SlipwayError("Interrupted", "interrupted; what was started was removed"));
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) process.once(signal, abort);
+  using stop = onInterrupt("interrupted; what was started was removed");
   try {
-    return await work(progress.report, controller.signal);
+    return await work(progress.report, stop.signal);
   } finally {
-    for (const signal of signals) process.off(signal, abort);
     progress.done();
   }
 }

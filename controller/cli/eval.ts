@@ -22,6 +22,7 @@ import { difference, interval, value } from "../pr/format.ts";
 import { sideOf } from "../pr/plan.ts";
 import { openStateStore } from "../store/open.ts";
 import type { ResultCache } from "../store/store.ts";
+import { onInterrupt } from "./interrupt.ts";
 import { memoryCache } from "./memory-cache.ts";
 
 interface Options {
@@ -59,9 +60,7 @@ export function evalCommand(): Command {
       ].join("\n"),
     )
     .action(async (options: Options) => {
-      const stop = new AbortController();
-      const end = () => stop.abort(new Error("interrupted"));
-      process.once("SIGINT", end).once("SIGTERM", end);
+      using stop = onInterrupt();
       try {
         process.exitCode = await evaluate(options, stop.signal);
       } catch (error) {

@@ -8,6 +8,7 @@ import { FINAL_EXIT_CODE } from "../kinds/dataset/job.ts";
 import { prepareInPod } from "../kinds/dataset/pod.ts";
 import { createLogger } from "../log.ts";
 import { WorkClient } from "../work/client.ts";
+import { onInterrupt } from "./interrupt.ts";
 
 /** `slipway work`: what the controller's Jobs run in their pods. Nobody calls it by hand. */
 export function workCommand(): Command {
@@ -27,9 +28,7 @@ export function workCommand(): Command {
 
 async function prepare(): Promise<number> {
   const log = createLogger();
-  const stop = new AbortController();
-  const end = () => stop.abort(new Error("asked to stop"));
-  process.once("SIGINT", end).once("SIGTERM", end);
+  using stop = onInterrupt("asked to stop");
   const client = new WorkClient(
     setting("SLIPWAY_URL").replace(/\/+$/, ""),
     setting("SLIPWAY_TOKEN"),

@@ -31,4 +31,5 @@ test("real models: from push to merge, and from rows to an alert", { timeout: LI
   if (!nodePossible) return;
   expect(output).toMatch(/^ +topic +True +ALERT /m);
   expect(output).toMatch(/FineTuneJob\/topic/);
+  expect(output).toContain("alertname: SlipwayMonitor");
 });

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { stringify } from "yaml";
 import { type Companion, startCompanion } from "../../dev/companions.ts";
 import { debianProgram } from "../../dev/debian-program.ts";
 import type { Report } from "../../dev/progress.ts";
@@ -25,7 +26,7 @@ export async function startAlertmanager(
   return startCompanion({ folder, ...command, report, signal });
 }
 
-/** The first alert about a Monitor that fires, as a line; undefined when there is none. */
+/** The labels of the first alert about a Monitor that fires, one a line; undefined when there is none. */
 export async function firingAlert(
   url: string,
   monitor: string,
@@ -35,10 +36,5 @@ export async function firingAlert(
   const response = await fetch(`${url}/api/v2/alerts?${query}`, { signal });
   if (!response.ok) return undefined;
   const [alert] = (await response.json()) as { labels: Record<string, string> }[];
-  return (
-    alert &&
-    Object.entries(alert.labels)
-      .map(([name, value]) => `${name}=${value}`)
-      .join(" ")
-  );
+  return alert && stringify(alert.labels);
 }

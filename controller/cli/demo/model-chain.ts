@@ -1,5 +1,6 @@
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { LABEL_OWNER_UID } from "../../../schemas/kind.ts";
 import { startCompanion } from "../../dev/companions.ts";
 import { controllerImage } from "../../dev/images/controller-image.ts";
 import { trainerImage } from "../../dev/images/trainer-image.ts";
@@ -102,19 +103,19 @@ export async function playModelChain(stage: Stage): Promise<void> {
   await screen.step("a Monitor asks it every few seconds: OK", (report) =>
     until("Monitor", NAME, "OK", (object) => stateOf(object) === "OK", report, 5),
   );
-  await screen.step(
+  const alert = await screen.step(
     "the pod is taken away and its node takes no other: the Monitor alerts",
     async (report) => {
       await view.kubectl("cordon", NODE_NAME);
-      await view.kubectl("delete", "pods", "--selector", `slipway.dev/owner-uid=${await uidOf(stage)}`);
+      await view.kubectl("delete", "pods", "--selector", `${LABEL_OWNER_UID}=${await uidOf(stage)}`);
       await until("Monitor", NAME, "ALERT", (object) => stateOf(object) === "ALERT", report, 5);
-      const alert = await waitFor("the alert at Alertmanager", () => firingAlert(alerts.url, NAME, signal), {
+      return waitFor("the alert at Alertmanager", () => firingAlert(alerts.url, NAME, signal), {
         signal,
         timeoutMs: MINUTE,
       });
-      report(`Alertmanager has ${alert}`);
     },
   );
+  screen.show(`$ curl ${alerts.url}/api/v2/alerts`, alert);
   screen.show("$ kubectl get monitors", await view.kubectl("get", "monitors"));
   await screen.step("the node is back: the Monitor is OK again", async (report) => {
     await view.kubectl("uncordon", NODE_NAME);
