@@ -11,16 +11,7 @@ import { fineTuneJob } from "./kinds/fine-tune-job/index.ts";
 import { modelDeployment } from "./kinds/model-deployment/index.ts";
 import { monitor } from "./kinds/monitor/index.ts";
 import { promptTemplate } from "./kinds/prompt-template/index.ts";
-import {
-  DATASET,
-  EVAL_RUN,
-  EVAL_SUITE,
-  FINE_TUNE_JOB,
-  MODEL_DEPLOYMENT,
-  MONITOR,
-  PROMPT_TEMPLATE,
-  REPOSITORY,
-} from "./kinds/types.ts";
+import { EVAL_RUN, REPOSITORY } from "./kinds/types.ts";
 import { KubeClient } from "./kube/client.ts";
 import { type KubeObject, keyOf, objectKey } from "./kube/resources.ts";
 import { SecretReader } from "./kube/secrets.ts";
@@ -77,16 +68,16 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
   try {
     const secrets = new SecretReader({ client });
     const tokens = new WorkTokens(await workKey(stateDir));
-    const url = config.workUrl?.replace(/\/+$/, "");
-    const work = { client, secrets, tokens, url, ...state };
+    const forgeOf = forgeFactory(secrets);
+    const work = { client, secrets, tokens, workUrl: config.workUrl?.replace(/\/+$/, ""), ...state };
     const kinds = [
       promptTemplate,
       dataset({ ...work, above: config.prepareInProcessBytes ?? PREPARE_IN_PROCESS_BYTES }),
       fineTuneJob(work),
-      modelDeployment({ ...work, workUrl: url }),
+      modelDeployment(work),
       evalSuite(state.blobs),
       evalRun({ state, secrets }),
-      monitor({ secrets, client, blobs: state.blobs, forgeOf: forgeFactory(secrets) }),
+      monitor({ secrets, client, blobs: state.blobs, forgeOf }),
     ] as unknown as Kind[];
     const manager = new Manager({
       client,
@@ -99,7 +90,7 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
         ? { leaderElection: { namespace: SYSTEM_NAMESPACE, name: "slipway-controller" } }
         : {}),
     });
-    const onEvent = joinRepositories(manager, { client, state, secrets, stateDir, log });
+    const onEvent = joinRepositories(manager, kinds, { client, state, secrets, forgeOf, stateDir, log });
     const routes = workRoutes({
       tokens,
       blobs: state.blobs,
@@ -138,6 +129,7 @@ interface Shared {
   readonly client: KubeClient;
   readonly state: Awaited<ReturnType<typeof openStateStore>>;
   readonly secrets: SecretReader;
+  readonly forgeOf: ReturnType<typeof forgeFactory>;
   readonly stateDir: string;
   readonly log: Logger;
 }
@@ -145,15 +137,16 @@ interface Shared {
 /** Repositories and their pull requests are no kinds of the engine: they read git and forges themselves. */
 function joinRepositories(
   manager: Manager,
-  { client, state, secrets, stateDir, log }: Shared,
+  kinds: readonly Kind[],
+  { client, state, secrets, forgeOf, stateDir, log }: Shared,
 ): (keys: readonly string[]) => void {
   const repositories = manager.informer(REPOSITORY).store;
   const runs = manager.informer(EVAL_RUN).store;
   const objects = new Map(
-    [DATASET, FINE_TUNE_JOB, PROMPT_TEMPLATE, MODEL_DEPLOYMENT, EVAL_SUITE, MONITOR].map((type) => [
-      type.kind,
-      manager.informer(type).store,
-    ]),
+    // What people write; runs come of it.
+    kinds
+      .filter(({ type }) => type !== EVAL_RUN)
+      .map(({ type }) => [type.kind, manager.informer(type).store]),
   );
   const sources = new RepositorySources(join(stateDir, "git"), secrets);
   let pullQueue: JoinedQueue | undefined;
@@ -179,7 +172,7 @@ function joinRepositories(
     runs,
     sources,
     state,
-    forgeOf: forgeFactory(secrets),
+    forgeOf,
     recorder: manager.events,
     writeSummaries: (repository, list) => writeSummaries(client, repository, list),
     wake: (key) => pullQueue?.add(key),

@@ -43,8 +43,8 @@ export const localRef = z.strictObject({
   name: objectName.describe("Name of the object, in the same namespace."),
 });
 
-/** A namespace's name (RFC 1123 label). */
-export const namespaceName = z
+/** A name that is an RFC 1123 label: of a namespace, a step, a split, a source. */
+export const labelName = z
   .string()
   .min(1)
   .max(63)
@@ -53,7 +53,7 @@ export const namespaceName = z
 /** A reference that may cross namespaces where the object allows it: see controller/kinds/shared-with.ts. */
 export const sharedRef = z.strictObject({
   name: objectName.describe("Name of the object."),
-  namespace: namespaceName
+  namespace: labelName
     .optional()
     .describe(
       "Of the object; the same unless given. Another one only where the object's spec.shareWith says so.",

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { localRef, mapKeys, withRules } from "./common.ts";
+import { labelName, localRef, mapKeys, withRules } from "./common.ts";
 
 /** What personal data a step looks for. */
 export const PII_KINDS = ["email", "phone", "iban", "card", "ip", "key"] as const;
@@ -22,16 +22,11 @@ export const STEP_TYPES = [
 
 const share = z.number().min(0).max(1);
 
-const sourceName = z
-  .string()
-  .min(1)
-  .max(63)
-  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
 const column = z.string().min(1).max(128);
 const template = z.string().max(16_384);
 
 const map = z.strictObject({
-  sources: z.array(sourceName).min(1).max(32).optional().describe("Only rows of these; all unless given."),
+  sources: z.array(labelName).min(1).max(32).optional().describe("Only rows of these; all unless given."),
   rename: z
     .array(z.strictObject({ from: column, to: column }))
     .min(1)
@@ -80,12 +75,7 @@ const NEEDING = ["map", "filter", "aggregate", "length", "language", "decontamin
 /** One step of a Dataset; `type` says which section it reads. */
 export const datasetStep = withRules(
   z.strictObject({
-    name: z
-      .string()
-      .min(1)
-      .max(63)
-      .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/)
-      .describe("Names the step in counts and reports."),
+    name: labelName.describe("Names the step in counts and reports."),
     type: z
       .enum(STEP_TYPES)
       .describe(
@@ -110,7 +100,7 @@ export const datasetStep = withRules(
     aggregate: z
       .strictObject({
         shares: z
-          .array(z.strictObject({ source: sourceName, share: z.number().min(0.001).max(1) }))
+          .array(z.strictObject({ source: labelName, share: z.number().min(0.001).max(1) }))
           .min(1)
           .max(32)
           .meta(mapKeys("source"))

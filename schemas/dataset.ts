@@ -3,6 +3,7 @@ import {
   anyJson,
   digest,
   durationBetween,
+  labelName,
   localRef,
   mapKeys,
   objectName,
@@ -20,12 +21,6 @@ import { podOptions } from "./pod.ts";
 export const DATASET_FORMATS = ["chat", "completion", "preference", "kto"] as const;
 export type DatasetFormat = (typeof DATASET_FORMATS)[number];
 
-const partName = z
-  .string()
-  .min(1)
-  .max(63)
-  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
-
 const datasetFile = z.strictObject({
   path: repositoryPath.describe(
     "JSONL, CSV or Parquet file in the Repository, relative to its path; .gz is unpacked.",
@@ -35,7 +30,7 @@ const datasetFile = z.strictObject({
 
 const source = withRules(
   z.strictObject({
-    name: partName,
+    name: labelName,
     files: z.array(datasetFile).min(1).max(64).optional().meta(mapKeys("path")),
     url: z
       .string()
@@ -64,7 +59,7 @@ const source = withRules(
         "Secret for url, whose annotation slipway.dev/allowed-hosts names the host. Keys: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3://, HF_TOKEN for hf://, token for https://.",
       ),
     datasetRef: sharedRef.optional().describe("Rows of another Dataset, once it is Ready."),
-    split: partName.default("train").describe("Which split of datasetRef."),
+    split: labelName.default("train").describe("Which split of datasetRef."),
     weight: z
       .number()
       .min(0.01)
@@ -106,7 +101,7 @@ export type DatasetGates = z.infer<typeof datasetGates>;
 
 const splits = withRules(
   z
-    .array(z.strictObject({ name: partName, percent: z.int().min(1).max(100) }))
+    .array(z.strictObject({ name: labelName, percent: z.int().min(1).max(100) }))
     .min(1)
     .max(8)
     .meta(mapKeys("name")),
@@ -169,7 +164,7 @@ const resolution = z.strictObject({
   sources: z
     .array(
       z.strictObject({
-        name: partName,
+        name: labelName,
         resolved: z.string().max(4096).describe("The url with what moves replaced: a commit for a branch."),
         digest: digest.describe("Stands for every file that was read: digest of their paths and digests."),
         files: z.int().min(1),

@@ -4,6 +4,7 @@ import {
   decimal,
   digest,
   durationBetween,
+  labelName,
   objectName,
   secretKeyRef,
   sharedRef,
@@ -13,12 +14,6 @@ import {
 import { hostedTraining, hyperparameters, loraAdapter, mlflow } from "./fine-tune-training.ts";
 import { type CustomResource, columns, type KindDefinition } from "./kind.ts";
 import { podOptions, quantity } from "./pod.ts";
-
-const splitName = z
-  .string()
-  .min(1)
-  .max(63)
-  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
 
 const baseModel = z.strictObject({
   source: z
@@ -82,8 +77,8 @@ export const fineTuneJobSpec = withRules(
     description: z.string().max(1024).optional(),
     baseModel,
     datasetRef: sharedRef.describe("The rows: a Dataset, once it is Ready."),
-    split: splitName.default("train").describe("Split of the Dataset to learn."),
-    validationSplit: splitName.optional().describe("Split to measure the loss on at the end."),
+    split: labelName.default("train").describe("Split of the Dataset to learn."),
+    validationSplit: labelName.optional().describe("Split to measure the loss on at the end."),
     method: z
       .enum(["sft", "dpo"])
       .default("sft")

@@ -16,14 +16,6 @@ const claimsSchema = z.strictObject({
 /** What the bearer of a token may do. */
 export type WorkClaims = z.infer<typeof claimsSchema>;
 
-/** What a kind needs to give work to pods. */
-export interface WorkAccess {
-  /** The controller as pods reach it, without a slash at the end; undefined when it was not told. */
-  readonly url: string | undefined;
-  /** The same claims give the same token, so that a child which embeds it does not change. */
-  readonly token: (claims: WorkClaims) => string;
-}
-
 /**
  * Tokens for pods: claims and an HMAC-SHA256 over them. They do not expire by time, because a serving pod may
  * restart after months; they end with the object (its uid) that they were made for.

@@ -30,7 +30,7 @@ import { stageEffect } from "./staging.ts";
 
 /** Where pods reach this controller, and how much it prepares by itself. */
 export interface DatasetWork {
-  readonly url: string | undefined;
+  readonly workUrl: string | undefined;
   /** Bytes of the sources above which a pod prepares them. */
   readonly above: number;
 }
@@ -51,7 +51,7 @@ function workOf(
   };
 }
 
-function observe(object: KubeObject, view: View, { url, above }: DatasetWork): ObservedDataset {
+function observe(object: KubeObject, view: View, { workUrl, above }: DatasetWork): ObservedDataset {
   const dataset = object as unknown as Dataset;
   const { namespace = "", name } = object.metadata;
   const names = referencesOf(dataset.spec);
@@ -86,7 +86,7 @@ function observe(object: KubeObject, view: View, { url, above }: DatasetWork): O
       next: effect("fetch", fetchDigest(dataset, round + 1)),
     },
     preparation: (digest) => effect("prepare", digest),
-    work: url === undefined ? undefined : { url, above, ...workOf(object, view, effect) },
+    work: workUrl === undefined ? undefined : { url: workUrl, above, ...workOf(object, view, effect) },
   };
 }
 

@@ -14,7 +14,7 @@ import { releaseRequest } from "./hosted/inputs.ts";
 
 export interface FineTuneDependencies extends EffectDependencies {
   /** The controller as pods reach it, without a slash at the end. */
-  readonly url: string | undefined;
+  readonly workUrl: string | undefined;
 }
 
 function observe(object: KubeObject, view: View, url: string | undefined): ObservedJob {
@@ -52,7 +52,7 @@ export function fineTuneJob(dependencies: FineTuneDependencies): Kind<ObservedJo
     childTypes: [ConfigMap, PersistentVolumeClaim, Job],
     watches: [Job, Pod],
     suspends: true,
-    observe: (object, view) => observe(object, view, dependencies.url),
+    observe: (object, view) => observe(object, view, dependencies.workUrl),
     decide,
     dependencies: (object) => [sharedDependency(DATASET, (object as unknown as FineTuneJob).spec.datasetRef)],
     effects: {
