@@ -71,6 +71,13 @@ test("what is empty is not written", () => {
   expect(content).toBe('{"id":"a"}\n');
 });
 
+test("a case begins with its id, however it was kept", () => {
+  const kept = JSON.parse('{"assert":[{"type":"equals"}],"expected":"x","id":"a","vars":{"t":"1"}}');
+  expect(appendCases("c.yaml", "- id: b\n", [kept]).content).toBe(
+    '- id: b\n- id: a\n  vars:\n    t: "1"\n  expected: x\n  assert:\n    - type: equals\n',
+  );
+});
+
 test.each([
   ["a CSV file", "c.csv", "id\nb\n", /only \.jsonl/],
   ["a map", "c.yaml", "cases: []\n", /not a list of cases/],

@@ -1,5 +1,5 @@
 import { isSeq, parseDocument, stringify } from "yaml";
-import type { EvalCase } from "../../../../schemas/eval-suite.ts";
+import { type EvalCase, evalCase } from "../../../../schemas/eval-suite.ts";
 import { SlipwayError } from "../../../errors.ts";
 import { loadCases } from "../../../eval/cases.ts";
 import { canonicalJson } from "../../../graph/canonical.ts";
@@ -73,10 +73,13 @@ function ended(text: string): string {
   return text === "" || text.endsWith("\n") ? text : `${text}\n`;
 }
 
-/** As people write it: what is empty is left out. */
+/** As people write it: in the order of the schema, which begins with the id, and without what is empty. */
 function plain(each: EvalCase): object {
   return Object.fromEntries(
-    Object.entries(each).filter(([key, value]) => value !== undefined && !(key === "vars" && isEmpty(value))),
+    evalCase
+      .keyof()
+      .options.map((key) => [key, each[key]] as const)
+      .filter(([key, value]) => value !== undefined && !(key === "vars" && isEmpty(value))),
   );
 }
 
