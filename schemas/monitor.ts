@@ -335,6 +335,11 @@ export const signalStatus = z.strictObject({
     .strictObject({ run: z.string().max(253), result: digest, suite: revision })
     .optional()
     .describe("Replay: the run that is compared with, its result, and the suite's revision."),
+  lastHandledRequestedAt: z
+    .string()
+    .max(256)
+    .optional()
+    .describe("Replay: value of the annotation slipway.dev/requestedAt that a run was started for."),
 });
 export type SignalStatus = z.infer<typeof signalStatus>;
 

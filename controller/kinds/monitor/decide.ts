@@ -9,7 +9,7 @@ import { revisionFields } from "../types.ts";
 import { type ActionContext, decideActions, planDigest } from "./actions/plan.ts";
 import { ruleRemoval, ruleStatus } from "./actions/prometheus-rule.ts";
 import { actionsCondition, alertingCondition, telemetryCondition } from "./conditions.ts";
-import { type Measuring, measure, newRequest } from "./measure.ts";
+import { hasNewRequest, type Measuring, measure } from "./measure.ts";
 import { asChild, type ObservedReplay } from "./signals/replay.ts";
 import { judge, timestamp, transitionsOf, worstOf } from "./state.ts";
 import { endpointOfTarget } from "./target.ts";
@@ -55,7 +55,7 @@ export function decide(observed: ObservedMonitor, now: Date): Decision<MonitorSt
   const measuring = measure(observed, target, endpoint, now);
   const { signals, history, transitions } = advance(monitor, measuring, now);
   const context = actionContext(observed, target);
-  const actions = decideActions(monitor, observed.actions, context, now, newRequest(monitor) !== undefined);
+  const actions = decideActions(monitor, observed.actions, context, now, hasNewRequest(monitor));
   const rule = ruleOf(observed);
   const overall = worstOf(signals.map(({ state }) => state));
   const before = monitor.status ?? {};

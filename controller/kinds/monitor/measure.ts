@@ -1,6 +1,6 @@
 import { durationMs } from "../../../schemas/common.ts";
 import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
-import type { Monitor, MonitorSignal, SignalStatus } from "../../../schemas/monitor.ts";
+import type { Monitor, MonitorSignal } from "../../../schemas/monitor.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import type { EffectOutcome, EffectRequest } from "../../runtime/kind.ts";
 import { requestedAt } from "../../runtime/status.ts";
@@ -8,7 +8,7 @@ import { nextAttempt } from "./attempts.ts";
 import type { ObservedMonitor } from "./decide.ts";
 import { probeConfig, probeReading, probeRequest } from "./signals/probe.ts";
 import { queryInput, queryReading, queryRequest } from "./signals/prometheus.ts";
-import { decideReplay } from "./signals/replay.ts";
+import { decideReplay, type ReplayStatus } from "./signals/replay.ts";
 import type { Reading } from "./state.ts";
 import type { TargetEndpoint } from "./target.ts";
 
@@ -18,14 +18,14 @@ export interface Measuring {
   readonly effects: readonly EffectRequest[];
   readonly readings: ReadonlyMap<string, Reading>;
   /** What the status says besides of a replay. */
-  readonly replays: ReadonlyMap<string, Pick<SignalStatus, "run" | "reference">>;
+  readonly replays: ReadonlyMap<string, ReplayStatus>;
   readonly requeueAfterMs: number;
 }
 
-/** The value of the annotation that asks for a look, while nobody has handled it. */
-export function newRequest(monitor: Monitor): string | undefined {
+/** Whether the annotation asks for a look that was not taken yet. */
+export function hasNewRequest(monitor: Monitor): boolean {
   const asked = requestedAt(monitor as unknown as KubeObject);
-  return asked === monitor.status?.lastHandledRequestedAt ? undefined : asked;
+  return asked !== undefined && asked !== monitor.status?.lastHandledRequestedAt;
 }
 
 /** What is measured now, what is known of it, and when to measure again. */
@@ -35,13 +35,12 @@ export function measure(
   endpoint: TargetEndpoint,
   now: Date,
 ): Measuring {
-  const asked = newRequest(monitor);
-  const askNow = asked !== undefined;
+  const askNow = hasNewRequest(monitor);
   const everyMs = durationMs(monitor.spec.interval);
   const effects = new Map<string, EffectRequest>();
   const ask = (request: EffectRequest) => effects.set(`${request.name}/${request.inputDigest}`, request);
   const children: KubeObject[] = [];
-  const kept = new Map<string, Pick<SignalStatus, "run" | "reference">>();
+  const kept = new Map<string, ReplayStatus>();
   const waits = [everyMs];
   const turn = (outcome: EffectOutcome | undefined): number => {
     const { attempt, waitMs } = nextAttempt(outcome, everyMs, askNow, now);
@@ -57,7 +56,7 @@ export function measure(
     if (signal.probe) return probeReading(monitor, signal.probe, probe, now);
     const replay = signal.replay && replays.get(signal.name);
     if (!signal.replay || !replay) return queryReading(monitor, signal, target, query);
-    const decided = decideReplay(monitor, signal, signal.replay, replay, asked, now);
+    const decided = decideReplay(monitor, signal, signal.replay, replay, now);
     children.push(...decided.children);
     // Two signals may be of one suite.
     for (const request of decided.effects) ask(request);

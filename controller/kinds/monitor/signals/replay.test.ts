@@ -88,7 +88,9 @@ const look = (
   { now = NOW, asked }: { now?: Date; asked?: string } = {},
 ) => {
   const signal = monitor.spec.signals[0]!;
-  return decideReplay(monitor, signal, signal.replay!, observedOf(changes), asked, now);
+  const annotations: Record<string, string> = asked === undefined ? {} : { "slipway.dev/requestedAt": asked };
+  const annotated = { ...monitor, metadata: { ...monitor.metadata, annotations } };
+  return decideReplay(annotated, signal, signal.replay!, observedOf(changes), now);
 };
 const names = (decision: ReturnType<typeof look>) => decision.children.map(({ metadata }) => metadata.name);
 
@@ -125,7 +127,41 @@ describe("runs", () => {
   });
 
   test("at once when somebody asks", () => {
-    expect(names(look({ runs: [run("a", 1, passed("3"))] }, monitorOf(), { asked: "now" }))).toHaveLength(2);
+    const decision = look({ runs: [run("a", 1, passed("3"))] }, monitorOf(), { asked: "now" });
+    expect(names(decision)).toHaveLength(2);
+    expect(decision.status).toMatchObject({ run: "a", lastHandledRequestedAt: "now" });
+  });
+
+  test.each([
+    ["right after a restart", { bundle: undefined }],
+    ["while the cases cannot be read", { bundle: failed("InvalidCases", false) }],
+    ["while the model is away", { models: new Map([["m", { ...model, status: {} }]]) }],
+  ])("%s a request stays open until there is a run for it, of one name", (_, changes) => {
+    const runs = [run("a", 1, passed("3"))];
+    const before = monitorOf({}, { lastHandledRequestedAt: "before" });
+    const waiting = look({ runs, ...changes }, before, { asked: "now" });
+    expect(names(waiting)).toEqual(["a"]);
+    expect(waiting.status.lastHandledRequestedAt).toBe("before");
+    const started = look({ runs }, before, { asked: "now" });
+    expect(names(started)).toHaveLength(2);
+    const [first = ""] = names(started);
+    const again = look({ runs: [run(first, 0, passed("4")), ...runs] }, before, { asked: "now" });
+    expect(names(again)).toEqual([first, "a"]);
+    const handled = monitorOf({}, started.status);
+    expect(names(look({ runs }, handled, { asked: "now" }))).toEqual(["a"]);
+  });
+
+  test("a run that goes on answers the request too", () => {
+    const decision = look({ runs: [run("a", 0)] }, monitorOf(), { asked: "now" });
+    expect(names(decision)).toEqual(["a"]);
+    expect(decision.status.lastHandledRequestedAt).toBe("now");
+  });
+
+  test("a signal without a state is measured first: its first run answers", () => {
+    const monitor = { ...monitorOf(), status: {} };
+    const decision = look({ runs: [run("a", 1, passed("3"))] }, monitor, { asked: "now" });
+    expect(names(decision)).toEqual(["a"]);
+    expect(decision.status.lastHandledRequestedAt).toBe("now");
   });
 
   test("as many as are to be kept stay", () => {

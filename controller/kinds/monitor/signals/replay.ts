@@ -9,6 +9,7 @@ import { evalRunName } from "../../../eval/run-name.ts";
 import { digestOf, type Json } from "../../../graph/canonical.ts";
 import type { KubeObject } from "../../../kube/resources.ts";
 import type { EffectOutcome, EffectRequest } from "../../../runtime/kind.ts";
+import { requestedAt } from "../../../runtime/status.ts";
 import { type BundleInput, type BundleOutput, bundleInput } from "../../eval-suite/bundle-input.ts";
 import { formatValue, type Reading } from "../state.ts";
 import type { CompareInput, CompareOutput } from "./replay-compare.ts";
@@ -26,11 +27,14 @@ export interface ObservedReplay {
   readonly comparison: EffectOutcome | undefined;
 }
 
+/** What the status says of a replay, besides its state. */
+export type ReplayStatus = Pick<SignalStatus, "run" | "reference" | "lastHandledRequestedAt">;
+
 export interface ReplayDecision {
   readonly children: readonly KubeObject[];
   readonly effects: readonly EffectRequest[];
   readonly reading: Reading;
-  readonly status: Pick<SignalStatus, "run" | "reference">;
+  readonly status: ReplayStatus;
   /** When the next run is due, ms; absent while one runs. */
   readonly waitMs?: number;
 }
@@ -63,14 +67,16 @@ export function decideReplay(
   signal: MonitorSignal,
   replay: ReplaySignal,
   observed: ObservedReplay,
-  askNow: string | undefined,
   now: Date,
 ): ReplayDecision {
   const { runs, bundle } = observed;
   const before = monitor.status?.signals?.find(({ name }) => name === signal.name);
+  const { asked, handled } = requestOf(monitor, before);
   const finished = runs.find(({ status }) => status?.verdict !== undefined);
   const children = runs.slice(0, replay.keep).map(asChild);
-  const read = readRun(replay, observed, finished, before);
+  const said = readRun(replay, observed, finished, before);
+  // The engine echoes the request when it writes the status; that of a run stays open until there is one.
+  const read = { ...said, status: { ...said.status, ...handled } };
   const preparing = replayBundle(monitor, replay, observed);
   if (!("input" in preparing)) {
     const { reason, message } = preparing;
@@ -87,8 +93,14 @@ export function decideReplay(
     durable: false,
   });
   const running = runs[0] !== undefined && runs[0].status?.verdict === undefined;
-  if (running) return { ...read, children, effects: [...read.effects, request(bundle?.attempt ?? 1)] };
-  const left = askNow === undefined ? dueIn(runs[0], replay, now) : 0;
+  if (running)
+    return {
+      ...read,
+      children,
+      effects: [...read.effects, request(bundle?.attempt ?? 1)],
+      status: { ...read.status, ...answered(asked) },
+    };
+  const left = asked === undefined ? dueIn(runs[0], replay, now) : 0;
   if (left > 0)
     return { ...read, children, effects: [...read.effects, request(bundle?.attempt ?? 1)], waitMs: left };
   if (bundle?.state === "Failed") {
@@ -107,11 +119,32 @@ export function decideReplay(
   }
   const effects = [...read.effects, request(bundle?.attempt ?? 1)];
   if (bundle?.state !== "Succeeded") return { ...read, children, effects };
-  const slot = [Math.floor(now.getTime() / durationMs(replay.every)), askNow];
+  const slot = [Math.floor(now.getTime() / durationMs(replay.every)), asked];
   const name = evalRunName("", monitor.metadata.name, digestOf([monitor.metadata.uid, signal.name, ...slot]));
   const wanted = runOf(monitor, signal, name, input, bundle.output as unknown as BundleOutput);
-  return { ...read, children: [wanted, ...children.slice(0, replay.keep - 1)], effects };
+  const others = children.filter(({ metadata }) => metadata.name !== name);
+  return {
+    ...read,
+    children: [wanted, ...others.slice(0, replay.keep - 1)],
+    effects,
+    status: { ...read.status, ...answered(asked) },
+  };
 }
+
+type Handled = Pick<SignalStatus, "lastHandledRequestedAt">;
+
+/** The request that no run was started for yet; what is new is due anyway. */
+function requestOf(
+  monitor: Monitor,
+  before: SignalStatus | undefined,
+): { asked: string | undefined; handled: Handled } {
+  const request = requestedAt(monitor as unknown as KubeObject);
+  const handled = before ? before.lastHandledRequestedAt : request;
+  return { asked: request === handled ? undefined : request, handled: answered(handled) };
+}
+
+const answered = (request: string | undefined): Handled =>
+  request === undefined ? {} : { lastHandledRequestedAt: request };
 
 const RETRY_MS = 60_000;
 
