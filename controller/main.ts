@@ -75,9 +75,9 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
       dataset({ ...work, above: config.prepareInProcessBytes ?? PREPARE_IN_PROCESS_BYTES }),
       fineTuneJob(work),
       modelDeployment(work),
-      evalSuite(state.blobs),
+      evalSuite(state),
       evalRun({ state, secrets }),
-      monitor({ secrets, client, blobs: state.blobs, forgeOf }),
+      monitor({ ...state, secrets, client, forgeOf }),
     ] as unknown as Kind[];
     const manager = new Manager({
       client,

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Repository, RepositoryStatus } from "../../schemas/repository.ts";
 import { repositorySpec } from "../../schemas/repository.ts";
 import { SlipwayError } from "../errors.ts";
+import { blobDigest } from "../graph/canonical.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import { type KubeObject, keyOf } from "../kube/resources.ts";
 import { ObjectStore } from "../kube/store.ts";
@@ -32,6 +33,8 @@ class World {
   readonly woken: string[] = [];
   readonly commits: string[] = [];
   readonly applied = new Map<string, AppliedRecord>();
+  /** Files of objects, as the state store knows who has them. */
+  readonly brought: string[] = [];
   /** What the server has; the stores follow when `deliver` is called. */
   readonly server = new Map<string, KubeObject>();
   readonly prompts = new ObjectStore();
@@ -130,6 +133,10 @@ class World {
           delete: async (id: string) => void this.applied.delete(id),
         },
         blobs: { put: async () => "" },
+        reports: {
+          hasUpload: () => false,
+          addUpload: async (owner: string, digest: string) => void this.brought.push(`${owner} ${digest}`),
+        },
       } as never,
       sources: {
         mirror: async () => mirror,
@@ -241,6 +248,19 @@ describe("a sync", () => {
     ]);
     expect(world.events).toEqual(["Synced"]);
     expect(world.commits).toEqual(["team/app"]);
+  });
+
+  it("notes the files that objects name as its namespace's own, before the objects are there", async () => {
+    const spec = "  format: completion\n  sources:\n    - {name: rows, files: [{path: rows.jsonl}]}\n";
+    world.files["d.yaml"] =
+      `apiVersion: slipway.dev/v1alpha1\nkind: Dataset\nmetadata: {name: d}\nspec:\n${spec}`;
+    world.files["rows.jsonl"] = "{}\n";
+    world.refuse = (call) => {
+      expect(world.brought).toEqual([`Repository/team/app/repo ${blobDigest("{}\n")}`]);
+      return call.startsWith("dry") ? new KubeError(403, "Forbidden", "not yours") : undefined;
+    };
+    await world.reconcile();
+    expect(world.calls).toContain("dry team/d");
   });
 
   it("costs nothing when nothing changed, before and after the watch has shown it", async () => {

@@ -169,7 +169,7 @@ export class RepositoryReconciler {
     const { name, namespace = "" } = repository.metadata;
     const before = repository.status ?? {};
     const previous = before.inventory?.entries ?? [];
-    for (const data of snapshot.blobs.values()) await this.#deps.state.blobs.put(data);
+    await this.#bring(repository, snapshot);
     if (!repository.spec.apply) {
       const result = resultOf(
         repository,
@@ -239,6 +239,16 @@ export class RepositoryReconciler {
     }
     await this.#write(key, current, status, verdictOf(result));
     this.#record(repository, result, plan, applied.size, before);
+  }
+
+  /** Stores the files that objects name, and that this namespace has brought them: only its objects may read them. */
+  async #bring({ metadata }: Repository, { blobs }: Snapshot): Promise<void> {
+    const { state } = this.#deps;
+    const owner = `Repository/${metadata.namespace ?? ""}/${metadata.name}/${metadata.uid ?? ""}`;
+    for (const [digest, data] of blobs) {
+      await state.blobs.put(data);
+      if (!state.reports.hasUpload(owner, digest)) await state.reports.addUpload(owner, digest);
+    }
   }
 
   async #write(

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import { blobDigest } from "../graph/canonical.ts";
 import { heldObjects, loadSnapshot } from "./snapshot.ts";
 import { LIMITS, type Source } from "./source.ts";
 
@@ -86,6 +87,34 @@ describe("loadSnapshot", () => {
     });
     expect(told(snapshot)).toEqual([]);
     expect(JSON.stringify(snapshot.objects)).not.toContain(claimed);
+  });
+
+  it("pins the files of a Dataset, source by source, whatever digest the manifest claims", async () => {
+    const claimed = `sha256:${"0".repeat(64)}`;
+    const snapshot = await load({
+      "d.yaml": object(
+        "Dataset",
+        "d",
+        `  format: completion
+  sources:
+    - name: first
+      files: [{path: a.jsonl, digest: "${claimed}"}, {path: b.jsonl}]
+    - name: upstream
+      datasetRef: {name: other, namespace: elsewhere}
+    - name: second
+      files: [{path: c.jsonl, digest: "${claimed}"}]
+`,
+      ),
+      "a.jsonl": "a",
+      "b.jsonl": "b",
+      "c.jsonl": "c",
+    });
+    expect(told(snapshot)).toEqual([]);
+    const file = (name: string) => ({ path: `${name}.jsonl`, digest: blobDigest(name) });
+    expect(snapshot.objects[0]?.spec).toMatchObject({
+      sources: [{ files: [file("a"), file("b")] }, { name: "upstream" }, { files: [file("c")] }],
+    });
+    expect([...snapshot.blobs.keys()]).toEqual(["a", "b", "c"].map(blobDigest));
   });
 
   it("reads below the path only, and case files relative to it", async () => {

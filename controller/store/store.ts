@@ -93,10 +93,13 @@ export interface ReportStore {
    */
   put(object: string, input: string, report: WorkReport): Promise<void>;
   latest(object: string, input: string): WorkReport | undefined;
-  /** Notes that a pod of this object has stored this blob: it had the bytes, so its successors may read them. */
+  /**
+   * Notes that this object has stored this blob, by a pod or from a source or a Repository: it had the bytes, so what
+   * belongs to it may read them.
+   */
   addUpload(object: string, digest: string): Promise<void>;
   hasUpload(object: string, digest: string): boolean;
-  /** Whether a pod of any object of the kind in the namespace, which is still there, has stored this blob. */
+  /** Whether any object of the kind in the namespace, which is not forgotten, has stored this blob. */
   hasUploadIn(kind: string, namespace: string, digest: string): boolean;
   /** Every object that has a report or an upload. */
   objects(): string[];

@@ -12,6 +12,7 @@ import { Job, type KubeObject, Pod } from "../../kube/resources.ts";
 import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
 import type { BlobStore, ReportStore } from "../../store/store.ts";
 import { admit, type EffectDependencies, verify } from "../fine-tune-job/effects.ts";
+import { ofRepositories, type RepositoryFile } from "../repository-files.ts";
 import { sharedDependency, sharedKey } from "../shared-with.ts";
 import { tenantOf } from "../tenant.ts";
 import { DATASET, EVAL_SUITE } from "../types.ts";
@@ -184,6 +185,12 @@ async function splitOf(digest: string, dataset: string, split: string, blobs: Bl
   return { path: `${dataset}/${path}`, digest: file.digest };
 }
 
+/** What the spec and its suites name by digest: all that a person can write there. */
+function filesIn(input: unknown): readonly RepositoryFile[] {
+  const { spec, suites } = input as PrepareInput;
+  return [...spec.sources, ...Object.values(suites)].flatMap(({ files = [] }) => files);
+}
+
 /** The words that a case gives to a prompt: they must not have been trained on. */
 async function caseTexts(section: EvalSuite["spec"]["cases"], blobs: BlobStore): Promise<string[]> {
   const files = await Promise.all(
@@ -205,7 +212,7 @@ export interface DatasetDependencies extends EffectDependencies, DatasetWork {
 }
 
 export function dataset(dependencies: DatasetDependencies): Kind<ObservedDataset, DatasetStatus> {
-  const { blobs } = dependencies;
+  const { blobs, reports } = dependencies;
   return {
     type: DATASET,
     childTypes: [Job],
@@ -221,8 +228,8 @@ export function dataset(dependencies: DatasetDependencies): Kind<ObservedDataset
     },
     effects: {
       fetch: fetchEffect(dependencies),
-      prepare: prepareEffect(blobs),
-      stage: stageEffect(blobs),
+      prepare: ofRepositories(prepareEffect(blobs), filesIn, reports),
+      stage: ofRepositories(stageEffect(blobs), filesIn, reports),
       admit: admit(dependencies),
       verify: verify(dependencies),
     },

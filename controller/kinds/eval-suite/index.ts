@@ -9,8 +9,9 @@ import { sideRevisionOf } from "../../eval/side.ts";
 import { canonicalJson, digestOf, type Json } from "../../graph/canonical.ts";
 import { isOwnedBy } from "../../kube/apply.ts";
 import type { KubeObject } from "../../kube/resources.ts";
-import type { Kind, ObjectRef, View } from "../../runtime/kind.ts";
-import type { BlobStore } from "../../store/store.ts";
+import type { EffectHandler, Kind, ObjectRef, View } from "../../runtime/kind.ts";
+import type { BlobStore, ReportStore } from "../../store/store.ts";
+import { ofRepositories } from "../repository-files.ts";
 import { EVAL_RUN, EVAL_SUITE, MODEL_DEPLOYMENT, PROMPT_TEMPLATE } from "../types.ts";
 import { type BundleInput, type BundleOutput, bundleInput, decide, type ObservedSuite } from "./decide.ts";
 
@@ -99,7 +100,21 @@ export async function storeBundle(
   };
 }
 
-export function evalSuite(blobs: BlobStore): Kind<ObservedSuite, EvalSuiteStatus> {
+export interface BundleDependencies {
+  readonly blobs: Pick<BlobStore, "put" | "get">;
+  readonly reports: Pick<ReportStore, "hasUploadIn">;
+}
+
+/** The effect `bundle`, of every kind that evaluates a suite. */
+export function bundle({ blobs, reports }: BundleDependencies): EffectHandler {
+  return ofRepositories(
+    async (input) => (await storeBundle(input as unknown as BundleInput, blobs)) as unknown as Json,
+    (input) => (input as BundleInput).suite.spec.cases.files ?? [],
+    reports,
+  );
+}
+
+export function evalSuite(dependencies: BundleDependencies): Kind<ObservedSuite, EvalSuiteStatus> {
   return {
     type: EVAL_SUITE,
     childTypes: [EVAL_RUN],
@@ -115,8 +130,6 @@ export function evalSuite(blobs: BlobStore): Kind<ObservedSuite, EvalSuiteStatus
         ...(spec.judge ? [{ type: MODEL_DEPLOYMENT, name: spec.judge.modelRef.name }] : []),
       ];
     },
-    effects: {
-      bundle: async (input) => (await storeBundle(input as unknown as BundleInput, blobs)) as unknown as Json,
-    },
+    effects: { bundle: bundle(dependencies) },
   };
 }

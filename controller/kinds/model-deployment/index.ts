@@ -9,8 +9,7 @@ import type { SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
 import type { BlobStore } from "../../store/store.ts";
 import { endpointOf } from "../endpoint.ts";
-import type { BundleInput } from "../eval-suite/bundle-input.ts";
-import { storeBundle } from "../eval-suite/index.ts";
+import { bundle } from "../eval-suite/index.ts";
 import { tenantOf } from "../tenant.ts";
 import { EVAL_RUN, MODEL_DEPLOYMENT } from "../types.ts";
 import { decide, type ObservedDeployment, type ProbeInput, type ProbeOutput, probeInput } from "./decide.ts";
@@ -82,7 +81,7 @@ export interface ModelDeploymentDependencies extends AdmitDependencies {
 export function modelDeployment(
   dependencies: ModelDeploymentDependencies,
 ): Kind<Observed, ModelDeploymentStatus> {
-  const { secrets, blobs, workUrl } = dependencies;
+  const { secrets, workUrl } = dependencies;
   return {
     type: MODEL_DEPLOYMENT,
     childTypes: [Deployment, Service, PersistentVolumeClaim, EVAL_RUN],
@@ -95,7 +94,7 @@ export function modelDeployment(
       ask,
       admit: admit(dependencies),
       resolve: resolve(secrets),
-      bundle: async (input) => (await storeBundle(input as unknown as BundleInput, blobs)) as unknown as Json,
+      bundle: bundle(dependencies),
     },
   };
 }

@@ -1,12 +1,10 @@
 import type { Monitor, MonitorStatus } from "../../../schemas/monitor.ts";
 import type { Repository } from "../../../schemas/repository.ts";
-import type { Json } from "../../graph/canonical.ts";
 import type { KubeClient } from "../../kube/client.ts";
 import type { SecretReader } from "../../kube/secrets.ts";
 import type { Kind } from "../../runtime/kind.ts";
-import type { BlobStore } from "../../store/store.ts";
-import type { BundleInput } from "../eval-suite/bundle-input.ts";
-import { storeBundle } from "../eval-suite/index.ts";
+import type { BlobStore, ReportStore } from "../../store/store.ts";
+import { bundle } from "../eval-suite/index.ts";
 import { EVAL_RUN, EVAL_SUITE, MODEL_DEPLOYMENT, MONITOR } from "../types.ts";
 import { decide, type ObservedMonitor } from "./decide.ts";
 import { alertmanager } from "./effects/alertmanager.ts";
@@ -23,6 +21,7 @@ export interface MonitorDependencies {
   /** For what is no child of a Monitor, because its type may be missing. */
   readonly client: KubeClient;
   readonly blobs: BlobStore;
+  readonly reports: Pick<ReportStore, "hasUploadIn">;
   /** The forge of a Repository, with the tenant's own credential. */
   readonly forgeOf: (repository: Repository) => Promise<ProposalForge>;
 }
@@ -31,6 +30,7 @@ export function monitor({
   secrets,
   client,
   blobs,
+  reports,
   forgeOf,
 }: MonitorDependencies): Kind<ObservedMonitor, MonitorStatus> {
   return {
@@ -52,7 +52,7 @@ export function monitor({
     effects: {
       probe: probe(secrets),
       query: query(secrets),
-      bundle: async (input) => (await storeBundle(input as unknown as BundleInput, blobs)) as unknown as Json,
+      bundle: bundle({ blobs, reports }),
       compare: compare(blobs),
       alertmanager: alertmanager(secrets),
       webhook: webhook(secrets),

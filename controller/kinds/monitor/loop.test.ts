@@ -50,7 +50,7 @@ class Process {
       read: async () => ({ data: { key: KEY }, allowedHosts: [hooks.host] }),
     } as unknown as SecretReader;
     const forgeOf = () => Promise.reject(new Error("no forge"));
-    this.#kind = monitorKind({ secrets, client: {} as KubeClient, blobs: state.blobs, forgeOf });
+    this.#kind = monitorKind({ ...state, secrets, client: {} as KubeClient, forgeOf });
     const log = createLogger("silent");
     this.#runner = new EffectRunner({
       intents: state.intents,
