@@ -373,6 +373,30 @@ describe("OpenPullRequest", () => {
     expect(decided(monitor(transition), all)).toMatchObject({ effects: [], statuses: [{ delivered: 2 }] });
   });
 
+  test("a replay without a result does not hide another's", () => {
+    const both = monitorOf(
+      action,
+      {
+        signals: [
+          { name: "slow", state: "ALERT", since: "", run: "run-1" },
+          { name: "broken", state: "ALERT", since: "", run: "run-2" },
+        ],
+        history: [went(3, "ALERT", "OK"), went(2, "ALERT", "OK", "broken")],
+        actions: [{ name: "cases", delivered: 1 }],
+      },
+      { signals: [{ ...signals[0], name: "broken", noData: "Alert" }, ...signals], prometheus: undefined },
+    );
+    const broken = {
+      ...run,
+      metadata: { ...run.metadata, name: "run-2" },
+      status: { verdict: "Error" as const },
+    };
+    expect(decided(both, all, undefined, [broken, run])).toMatchObject({
+      effects: [{ name: "pullRequest", input: { signal: "slow", transition: 3, run: { name: "run-1" } } }],
+      statuses: [{ delivered: 1 }],
+    });
+  });
+
   test("a run that is not kept any more", () => {
     expect(decided(monitor(went(2, "ALERT", "OK")), all, undefined, [])).toMatchObject({
       effects: [],

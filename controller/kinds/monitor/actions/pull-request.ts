@@ -1,3 +1,4 @@
+import type { EvalRun } from "../../../../schemas/eval-run.ts";
 import type { EvalSuite } from "../../../../schemas/eval-suite.ts";
 import { LABEL_REPOSITORY } from "../../../../schemas/kind.ts";
 import type { Monitor, MonitorAction, Transition } from "../../../../schemas/monitor.ts";
@@ -33,15 +34,31 @@ export function branchOf({ namespace, name }: PullRequestInput["monitor"]): stri
   return branch.length <= MAX_BRANCH ? branch : `slipway/monitor-${digestOf([namespace, name]).slice(0, 32)}`;
 }
 
-/** The oldest transition of a replay to something worse that was not told yet. */
-function nextWorse(monitor: Monitor, action: string): Transition | undefined {
-  const { history = [], actions = [] } = monitor.status ?? {};
+interface Worse {
+  readonly transition: Transition;
+  readonly run: EvalRun;
+  /** Digest of the run's result. */
+  readonly result: string;
+}
+
+/**
+ * The oldest transition of a replay to something worse that was not told yet and has something to propose: not one
+ * whose run has no result, is gone from what is kept, or whose signal is gone from the spec.
+ */
+function nextWorse(monitor: Monitor, action: string, runs: readonly EvalRun[]): Worse | undefined {
+  const { history = [], actions = [], signals = [] } = monitor.status ?? {};
   const told = actions.find(({ name }) => name === action)?.delivered;
   if (told === undefined) return undefined;
   const replays = new Set(monitor.spec.signals.flatMap(({ name, replay }) => (replay ? [name] : [])));
-  return history
-    .toReversed()
-    .find(({ id, signal, to }) => id > told && replays.has(signal) && (to === "WARNING" || to === "ALERT"));
+  for (const transition of history.toReversed()) {
+    const { id, signal, to } = transition;
+    if (id <= told || !replays.has(signal) || (to !== "WARNING" && to !== "ALERT")) continue;
+    const shown = signals.find(({ name }) => name === signal)?.run;
+    const run = runs.find(({ metadata }) => metadata.name === shown);
+    const result = run?.status?.result;
+    if (run && result !== undefined) return { transition, run, result };
+  }
+  return undefined;
 }
 
 export function pullRequestPlan(
@@ -50,14 +67,10 @@ export function pullRequestPlan(
   { runs, get }: ActionContext,
 ): ActionPlan | Obstacle | undefined {
   const settings = action.openPullRequest;
-  const transition = nextWorse(monitor, action.name);
-  if (!settings || !transition) return undefined;
+  const worse = nextWorse(monitor, action.name, runs);
+  if (!settings || !worse) return undefined;
+  const { transition, run, result } = worse;
   const { name, namespace = "" } = monitor.metadata;
-  const signal = monitor.status?.signals?.find((each) => each.name === transition.signal);
-  const run = runs.find(({ metadata }) => metadata.name === signal?.run);
-  const result = run?.status?.result;
-  // The run is gone from what is kept, or the signal from the spec: there is nothing to propose any more.
-  if (!run || result === undefined) return undefined;
   const suite = get<EvalSuite>("EvalSuite", settings.suiteRef.name);
   if (!suite)
     return { reason: "EvalSuiteNotFound", message: `there is no EvalSuite ${settings.suiteRef.name}` };
