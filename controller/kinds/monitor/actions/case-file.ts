@@ -68,6 +68,12 @@ function appendYaml(before: string, cases: readonly object[]): string {
   return `${ended(before)}${lines.map((line) => (line === "" ? line : indent + line)).join("\n")}\n`;
 }
 
+/** Ids of the cases that one content of a file has beyond another. */
+export function addedIds(path: string, before: string | undefined, after: string): readonly string[] {
+  const known = new Set(read(path, before ?? "").map(({ id }) => id));
+  return read(path, after).flatMap(({ id }) => (known.has(id) ? [] : [id]));
+}
+
 /** With a line's end, so that what follows begins a line. */
 function ended(text: string): string {
   return text === "" || text.endsWith("\n") ? text : `${text}\n`;

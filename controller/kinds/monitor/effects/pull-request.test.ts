@@ -32,7 +32,6 @@ class MemoryForge implements ProposalForge {
   }
 
   listOpenPullRequests = async () => this.pulls;
-  branchTip = async (branch: string) => (this.branches.has(branch) ? "tip" : undefined);
   createBranch = (branch: string, from: string) =>
     this.#do("createBranch", () => {
       if (this.branches.has(branch)) throw new Error("exists");
@@ -96,6 +95,8 @@ test("while it is open, further cases are added to it", async () => {
   expect(await run(forge, "a", "c")).toEqual({ added: 1, url: "https://forge/1" });
   expect(forge.pulls).toHaveLength(1);
   expect(forge.branches.get(BRANCH)).toContain("- id: a\n  expected: x\n- id: c");
+  expect(forge.pulls[0]?.title).toBe("Add 2 failing cases of Monitor triage to EvalSuite regressions");
+  expect(forge.pulls[0]?.body).toContain("- `a`\n- `c`");
   expect(await run(forge, "c")).toEqual({ added: 0, url: "https://forge/1" });
 });
 

@@ -5,13 +5,12 @@ import type { RunResult } from "../../../eval/result.ts";
 import { canonicalJson, type Json } from "../../../graph/canonical.ts";
 import type { EffectHandler } from "../../../runtime/kind.ts";
 import type { BlobStore } from "../../../store/store.ts";
-import { appendCases } from "../actions/case-file.ts";
+import { addedIds, appendCases } from "../actions/case-file.ts";
 import { branchOf, type PullRequestInput, type PullRequestOutput } from "../actions/pull-request.ts";
 
 /** What a proposal needs of a forge: the part of `controller/pr/forge` that it uses. */
 export interface ProposalForge {
   listOpenPullRequests(signal: AbortSignal): Promise<readonly OpenPullRequest[]>;
-  branchTip(branch: string, signal: AbortSignal): Promise<string | undefined>;
   createBranch(branch: string, from: string, signal: AbortSignal): Promise<void>;
   deleteBranch(branch: string, signal: AbortSignal): Promise<void>;
   readFile(
@@ -82,13 +81,15 @@ export async function propose(
     await forge.deleteBranch(branch, signal);
     await forge.createBranch(branch, base, signal);
   }
-  const words = wordsOf(input, next.added);
+  // What was added to the open one before is still part of it.
+  const onBase = open ? await forge.readFile(path, base, signal) : current;
+  const words = wordsOf(input, addedIds(path, onBase?.content, next.content));
   await forge.writeFile(
     {
       path,
       branch,
       content: next.content,
-      message: words.title,
+      message: titleOf(input, next.added),
       ...(current ? { sha: current.sha } : {}),
     },
     signal,
@@ -121,16 +122,13 @@ async function failingCases(
 }
 
 /** Ids alone: what a model answered does not belong into words that a forge renders. */
-function wordsOf(
-  { monitor, signal, run, suite, path }: PullRequestInput,
-  added: readonly string[],
-): { title: string; body: string } {
-  const count = added.length === 1 ? "a failing case" : `${added.length} failing cases`;
+function wordsOf(input: PullRequestInput, added: readonly string[]): { title: string; body: string } {
+  const { monitor, signal, run, suite, path } = input;
   return {
-    title: `Add ${count} of Monitor ${monitor.name} to EvalSuite ${suite.name}`,
+    title: titleOf(input, added),
     body: [
-      `Signal \`${signal}\` of Monitor \`${monitor.namespace}/${monitor.name}\` got worse. These cases of EvalRun`,
-      `\`${run.name}\` failed, and EvalSuite \`${suite.name}\` does not have them yet:`,
+      `Signal \`${signal}\` of Monitor \`${monitor.namespace}/${monitor.name}\` got worse. These cases failed, the last of`,
+      `them in EvalRun \`${run.name}\`, and EvalSuite \`${suite.name}\` does not have them yet:`,
       "",
       ...added.map((id) => `- \`${id}\``),
       "",
@@ -138,4 +136,9 @@ function wordsOf(
       "further cases are added here while this is open.",
     ].join("\n"),
   };
+}
+
+function titleOf({ monitor, suite }: PullRequestInput, added: readonly string[]): string {
+  const count = added.length === 1 ? "a failing case" : `${added.length} failing cases`;
+  return `Add ${count} of Monitor ${monitor.name} to EvalSuite ${suite.name}`;
 }
