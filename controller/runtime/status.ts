@@ -106,6 +106,6 @@ function withoutUndefined(status: Status): Status {
 }
 
 /** As metav1.Time writes it: whole seconds. */
-function timestamp(date: Date): string {
+export function timestamp(date: Date): string {
   return date.toISOString().replace(/\.\d{3}Z$/, "Z");
 }

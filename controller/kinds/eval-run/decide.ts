@@ -3,6 +3,7 @@ import { ANNOTATION_REQUESTED_AT } from "../../../schemas/kind.ts";
 import { digestOf, type Json } from "../../graph/canonical.ts";
 import { condition, ready, reconciling } from "../../runtime/conditions.ts";
 import type { Decision, EffectOutcome, EffectRequest } from "../../runtime/kind.ts";
+import { timestamp } from "../../runtime/status.ts";
 import { revisionFields } from "../types.ts";
 
 export interface EvaluateInput {
@@ -99,14 +100,16 @@ export function decide(observed: ObservedRun, now: Date): Decision<EvalRunStatus
       status: {
         ...identity,
         progress: text,
-        ...(evaluation && !again ? { startedAt: timestamp(evaluation.startedAt) } : {}),
+        ...(evaluation && !again ? { startedAt: timestamp(new Date(evaluation.startedAt)) } : {}),
         conditions: reconciling("Running", `${text} calls answered`),
       },
     };
   }
   const output = outcomeOf(evaluation);
   const message =
-    nextAt === undefined ? output.message : `${output.message}; tried again at ${timestamp(nextAt)}`;
+    nextAt === undefined
+      ? output.message
+      : `${output.message}; tried again at ${timestamp(new Date(nextAt))}`;
   return {
     ...decision,
     status: {
@@ -163,8 +166,10 @@ function timesOf(evaluation: EffectOutcome, output: EvaluateOutput, before: Eval
     };
   }
   return {
-    startedAt: timestamp(evaluation.startedAt),
-    ...(evaluation.finishedAt === undefined ? {} : { finishedAt: timestamp(evaluation.finishedAt) }),
+    startedAt: timestamp(new Date(evaluation.startedAt)),
+    ...(evaluation.finishedAt === undefined
+      ? {}
+      : { finishedAt: timestamp(new Date(evaluation.finishedAt)) }),
   };
 }
 
@@ -192,5 +197,3 @@ function passing({ verdict, reason, message }: EvaluateOutput) {
   const status = verdict === "Pass" ? "True" : verdict === "Fail" ? "False" : "Unknown";
   return condition("Passing", status, verdict === "Error" ? reason : verdict, message);
 }
-
-const timestamp = (ms: number) => new Date(Math.floor(ms / 1000) * 1000).toISOString().replace(".000Z", "Z");

@@ -5,13 +5,14 @@ import type { Json } from "../../graph/canonical.ts";
 import { revisionOf } from "../../graph/graph.ts";
 import { ready, reconciling } from "../../runtime/conditions.ts";
 import type { Decision, EffectOutcome, EventNote } from "../../runtime/kind.ts";
+import { timestamp } from "../../runtime/status.ts";
 import { revisionFields } from "../types.ts";
 import { type ActionContext, decideActions, planDigest } from "./actions/plan.ts";
 import { ruleRemoval, ruleStatus } from "./actions/prometheus-rule.ts";
 import { actionsCondition, alertingCondition, telemetryCondition } from "./conditions.ts";
 import { hasNewRequest, type Measuring, measure } from "./measure.ts";
 import { asChild, type ObservedReplay } from "./signals/replay.ts";
-import { judge, timestamp, transitionsOf, worstOf } from "./state.ts";
+import { judge, transitionsOf, worstOf } from "./state.ts";
 import { endpointOfTarget } from "./target.ts";
 
 export interface ObservedMonitor {

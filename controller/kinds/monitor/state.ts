@@ -7,6 +7,7 @@ import {
   type Thresholds,
   type Transition,
 } from "../../../schemas/monitor.ts";
+import { timestamp } from "../../runtime/status.ts";
 
 /** What measuring a signal gave. */
 export type Reading =
@@ -144,9 +145,4 @@ export function transitionsOf(
 /** Three significant digits, so that a measurement that has not moved looks the same. */
 export function formatValue(value: number): string {
   return String(Number(value.toPrecision(3)));
-}
-
-/** As metav1.Time writes it: whole seconds. */
-export function timestamp(date: Date): string {
-  return date.toISOString().replace(/\.\d{3}Z$/, "Z");
 }
