@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { debianProgram } from "../../controller/dev/debian-program.ts";
 import { silent } from "../../controller/dev/progress.ts";
+import { freePort } from "../free-port.ts";
 import { waitFor } from "../scenario/wait.ts";
 
 /** A real monitoring system of Debian's package, on loopback. */
@@ -57,6 +57,7 @@ async function start(
   await writeFile(join(folder, "config.yml"), config);
   const log = openSync(join(folder, "log"), "w");
   const child = spawn(program, args(folder, port), { stdio: ["ignore", log, log] });
+  closeSync(log);
   const url = `http://127.0.0.1:${port}`;
   const close = async () => {
     await stop(child);
@@ -80,14 +81,4 @@ async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill("SIGKILL");
   await once(child, "exit");
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }
