@@ -43,7 +43,7 @@ export interface LineageGraph {
 /**
  * The chain of a namespace, from git commits to verdicts. Edges are those of the graph of revisions, so a kind is in it
  * with its behaviour. Never throws on what objects say: references to nothing, cycles, specs of another release.
- * @param runs which EvalRun to show besides those that say something of now, by name
+ * @param run name of an EvalRun to show besides those that say something of now
  */
 export function lineageGraph(objects: readonly Listed[], run?: string): LineageGraph {
   const nodes = new Map<string, LineageNode>();
