@@ -1,30 +1,24 @@
 import { Command, Option } from "commander";
 import pc from "picocolors";
 import { describeError } from "../errors.ts";
+import { PROMETHEUS_RULE } from "../kinds/monitor/effects/prometheus-rule.ts";
 import {
   ConfigMap,
   Deployment,
   Job,
   PersistentVolumeClaim,
   Pod,
+  ReplicaSet,
   type ResourceType,
   Service,
 } from "../kube/resources.ts";
 import { ownershipOf, ownershipTree } from "../lineage/ownership.ts";
 import { type ClusterOptions, listAll, namespaceOption, SLIPWAY_TYPES, withCluster } from "./listed.ts";
 
-const ReplicaSet: ResourceType = {
-  ...{ group: "apps", version: "v1", kind: "ReplicaSet", plural: "replicasets", namespaced: true },
-};
-const PrometheusRule: ResourceType = {
-  ...{ group: "monitoring.coreos.com", version: "v1", kind: "PrometheusRule" },
-  ...{ plural: "prometheusrules", namespaced: true },
-};
-
 /** What Slipway makes, and what Kubernetes makes of that. Secrets are not read. */
 const WORKLOADS: readonly ResourceType[] = [Job, Deployment, ReplicaSet, Pod];
 /** These are there or not; what is in them is not read. */
-const OTHERS: readonly ResourceType[] = [ConfigMap, Service, PersistentVolumeClaim, PrometheusRule];
+const OTHERS: readonly ResourceType[] = [ConfigMap, Service, PersistentVolumeClaim, PROMETHEUS_RULE];
 
 interface TreeOptions extends ClusterOptions {
   readonly output: "tree" | "json";

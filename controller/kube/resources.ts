@@ -127,6 +127,7 @@ export const Node = builtIn("", "v1", "Node", "nodes", false);
 export const Event = builtIn("events.k8s.io", "v1", "Event", "events");
 export const Lease = builtIn("coordination.k8s.io", "v1", "Lease", "leases");
 export const Deployment = builtIn("apps", "v1", "Deployment", "deployments");
+export const ReplicaSet = builtIn("apps", "v1", "ReplicaSet", "replicasets");
 export const Job = builtIn("batch", "v1", "Job", "jobs");
 export const Role = builtIn("rbac.authorization.k8s.io", "v1", "Role", "roles");
 export const RoleBinding = builtIn("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings");

@@ -1,5 +1,6 @@
 import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PROMETHEUS, PROMETHEUS_RULE } from "../../controller/kinds/monitor/effects/prometheus-rule.ts";
 import {
   CustomResourceDefinition,
   type KubeObject,
@@ -19,16 +20,6 @@ import { World } from "./world.ts";
 
 const CASES = 20;
 const KEY = "canary-webhook-key";
-
-const coreos = (kind: string, plural: string): ResourceType => ({
-  group: "monitoring.coreos.com",
-  version: "v1",
-  kind,
-  plural,
-  namespaced: true,
-});
-const RULE = coreos("PrometheusRule", "prometheusrules");
-const PROMETHEUS = coreos("Prometheus", "prometheuses");
 
 /** The operator's types, without their schemas. */
 const crd = ({ group, version, kind, plural }: ResourceType): KubeObject => ({
@@ -257,7 +248,7 @@ describe("a Monitor", () => {
       reason: "PrometheusOperatorMissing",
     });
     const { client } = world;
-    for (const type of [RULE, PROMETHEUS])
+    for (const type of [PROMETHEUS_RULE, PROMETHEUS])
       await client.apply(CustomResourceDefinition, crd(type), { fieldManager: "test", force: true });
     try {
       const said = (reason: string) =>
@@ -271,7 +262,7 @@ describe("a Monitor", () => {
           { intervalMs: 1_000 },
         );
       await said("NotSelected");
-      const rule = await client.get(RULE, tenant.namespace, "slipway-triage");
+      const rule = await client.get(PROMETHEUS_RULE, tenant.namespace, "slipway-triage");
       expect(rule.metadata.labels).toMatchObject({ release: "stack" });
       expect(rule.metadata.ownerReferences?.[0]).toMatchObject({ kind: "Monitor", name: "triage" });
       const selecting = { ruleSelector: { matchLabels: { release: "stack" } }, ruleNamespaceSelector: {} };
@@ -284,7 +275,7 @@ describe("a Monitor", () => {
       await client.apply(PROMETHEUS, object(selecting), { fieldManager: "test", force: true });
       await said("Selected");
     } finally {
-      for (const { plural, group } of [RULE, PROMETHEUS])
+      for (const { plural, group } of [PROMETHEUS_RULE, PROMETHEUS])
         await client.delete(CustomResourceDefinition, undefined, `${plural}.${group}`);
     }
   });
