@@ -95,6 +95,11 @@ describe("one attempt", () => {
       new SlipwayError("QuotaExceeded", "no", { retryable: true }),
       { code: "QuotaExceeded", message: "no", retryable: true },
     ],
+    [
+      "one with a hint, which is what its reader can do",
+      new SlipwayError("QuotaExceeded", "no", { hint: "ask for less" }),
+      { code: "QuotaExceeded", message: "no (ask for less)", retryable: false },
+    ],
     ["another error", new TypeError("oops"), { code: "InternalError", message: "oops", retryable: true }],
   ])("that throws %s has failed", async (_, thrown, error) => {
     const effects = runner(() => Promise.reject(thrown));

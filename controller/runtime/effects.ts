@@ -342,7 +342,8 @@ function outcomeOf({ attempt, startedAt, finishedAt, output, error }: Intent): E
 /** What is not a SlipwayError is unforeseen; whether a retry helps is not known, so the kind may try. */
 function errorOf(error: unknown): NonNullable<EffectOutcome["error"]> {
   if (error instanceof SlipwayError) {
-    return { code: error.code, message: error.message, retryable: error.retryable };
+    const { code, message, hint, retryable } = error;
+    return { code, message: hint ? `${message} (${hint})` : message, retryable };
   }
   return {
     code: "InternalError",
