@@ -65,7 +65,10 @@ async function readText(body: AsyncIterable<Uint8Array>, host: string, code: str
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
-    if (size > MAX_BYTES) throw new SlipwayError(code, `${host}: the answer is larger than 1 MiB`);
+    if (size > MAX_BYTES)
+      throw new SlipwayError(code, `${host}: the answer is larger than 1 MiB`, {
+        hint: "check that the url is that of the API; a query must give few series",
+      });
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");

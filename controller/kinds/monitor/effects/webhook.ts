@@ -41,6 +41,7 @@ export function webhook(secrets: SecretReader): EffectHandler {
       `the webhook answered ${status}`,
       {
         retryable,
+        hint: "check webhook.url, and the key that the receiver verifies with; redirects are not followed",
       },
     );
   };
