@@ -9,7 +9,7 @@ import { controlPlaneBinaries } from "../../../controller/dev/binaries.ts";
 import { type Cluster, clusterStatus, startCluster, stopCluster } from "../../../controller/dev/cluster.ts";
 import { writeImage, writeLayer } from "../../../controller/dev/node/image-tar.ts";
 import { importImage } from "../../../controller/dev/node/node.ts";
-import { requireSystemPrograms } from "../../../controller/dev/node/programs.ts";
+import { dnsBinary, nodeBinaries, requireSystemPrograms } from "../../../controller/dev/node/programs.ts";
 import { silent } from "../../../controller/dev/progress.ts";
 import { waitFor } from "../../scenario/wait.ts";
 
@@ -124,6 +124,9 @@ const job = (script: string, volume = false) => ({
 describe.skipIf(!possible)("a local node", () => {
   beforeAll(async () => {
     await requireSystemPrograms({ report: silent });
+    // On a fresh machine these are compiled, which takes longer than a test may.
+    await nodeBinaries({ report: silent });
+    await dnsBinary({ report: silent });
     stateDir = await mkdtemp(join(tmpdir(), "slipway-node-"));
     kubectl = await controlPlaneBinaries({ report: silent });
     const root = join(stateDir, "root");
