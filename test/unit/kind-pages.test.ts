@@ -104,7 +104,9 @@ describe.each(KINDS)("docs/kinds: $kind", (definition) => {
     ];
     const shown = blocks(page.sections.get("Status") ?? "", "console")
       .flatMap((block) => [...block.matchAll(/^\$ kubectl get (.+)\n(NAME .+)\n(\S.*)$/gm)])
-      .filter(([, command = ""]) => definition.shortNames.includes(command.split(" ")[0] ?? ""));
+      .filter(([, command = ""]) =>
+        [definition.plural, ...definition.shortNames].includes(command.split(/[ ,]/)[0] ?? ""),
+      );
     expect(shown.length, `${page.path}: $ kubectl get ${definition.shortNames[0]} …`).toBeGreaterThan(0);
     // A table that no command asked for is left from before.
     const tables = blocks(page.text, "console").flatMap((block) => block.match(/^NAME /gm) ?? []);
