@@ -1,12 +1,33 @@
 import { isUtf8 } from "node:buffer";
 import { readFileSync, writeFileSync } from "node:fs";
-import type { Block } from "./block.ts";
+import { SlipwayError } from "../errors.ts";
+import { BLOCK_BYTES, type Block } from "./block.ts";
 import type { Row } from "./row.ts";
 
 /** Rows between two passes: a file of lines `file,number\tjson`, and the number of rows in it. */
 export interface Chunk {
   readonly path: string;
   readonly rows: number;
+  readonly bytes: number;
+}
+
+/** Of the rows that are made of one block: they are in memory together. */
+const MAX_CHUNK_CHARACTERS = 256 << 20;
+
+/** Sees that the rows made of one block stay in bounds: a template can make a large row of a small one. */
+export class Room {
+  #characters = 0;
+
+  /** @throws SlipwayError DatasetTooLarge */
+  take(line: string): void {
+    this.#characters += line.length;
+    if (this.#characters <= MAX_CHUNK_CHARACTERS) return;
+    throw new SlipwayError(
+      "DatasetTooLarge",
+      `the rows made of ${BLOCK_BYTES >> 20} MiB of a source have more than ${MAX_CHUNK_CHARACTERS >> 20} million characters`,
+      { hint: "shorten the templates of the steps of type map" },
+    );
+  }
 }
 
 /** Where a row was found: which file of all, and its number there. */
@@ -74,17 +95,20 @@ function strict(latin1: string): string | undefined {
 /** Collects the rows of a chunk. */
 export class ChunkWriter {
   #parts: string[] = [];
+  readonly #room = new Room();
   rows = 0;
 
   add({ file, number }: Place, line: string): void {
+    this.#room.take(line);
     this.#parts.push(`${file},${number}\t${line}\n`);
     this.rows++;
   }
 
   /** Whole or not at all for those who know of it: it is known once this returns. */
   write(path: string): Chunk {
-    writeFileSync(path, this.#parts.join(""));
-    return { path, rows: this.rows };
+    const data = Buffer.from(this.#parts.join(""));
+    writeFileSync(path, data);
+    return { path, rows: this.rows, bytes: data.byteLength };
   }
 }
 

@@ -6,11 +6,13 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { datasetSpec } from "../../schemas/dataset.ts";
 import { blobDigest } from "../graph/canonical.ts";
 import type { DataFile } from "./block.ts";
+import { ChunkWriter } from "./chunk.ts";
 import { inputFiles, runEngine } from "./engine.ts";
 import { Pool } from "./pool.ts";
 import { type PrepareOutcome, prepareDataset } from "./prepare.ts";
 import { artifactOf } from "./publish.ts";
 import { blocksOf } from "./read.ts";
+import { Scratch } from "./scratch.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -115,6 +117,47 @@ describe("the artifact", () => {
     await prepareDataset({ name: "rows", spec, sources, cases: new Map(), folder: scratch });
     const left = (await readdir(scratch)).filter((name) => !name.startsWith("out-"));
     expect(left).toEqual([]);
+  });
+});
+
+describe("the disk", () => {
+  const steps = Array.from({ length: 8 }, (_, i) => [
+    { name: `clean${i}`, type: "normalize" },
+    { name: `same${i}`, type: "exactDedup" },
+  ]).flat();
+  const many = datasetSpec.parse({ ...spec, steps, splits: undefined });
+  const text = rows(2_000);
+  const run = async (maxScratchBytes: number) => {
+    const sources = [{ name: "main", files: [{ path: "rows.jsonl", data: new TextEncoder().encode(text) }] }];
+    const files = inputFiles(many, sources);
+    await using pool = new Pool({ spec: many, cases: new Map(), files: files.names }, 0);
+    return runEngine({ spec: many, sources, cases: new Map(), folder, maxScratchBytes }, files, pool);
+  };
+
+  test("has the rows of two passes at a time, not of all, and no more than they may take", async () => {
+    const bytes = Buffer.byteLength(text);
+    const { steps: counts } = await run(3 * bytes);
+    expect(counts).toHaveLength(16);
+    await expect(run(1.5 * bytes)).rejects.toMatchObject({
+      code: "DatasetTooLarge",
+      retryable: false,
+      message: expect.stringMatching(/GiB of the disk/),
+    });
+  });
+
+  test("is never filled: others' room is left to them, and it is tried again", async () => {
+    const scratch = (free: number) => new Scratch(folder, 2e12, async () => ({ free, total: 1e12 }));
+    await scratch(2 ** 30).add(1e9);
+    await expect(scratch(2 ** 30 - 1).add(1)).rejects.toMatchObject({ code: "DiskFull", retryable: true });
+    // Of a small disk a small part.
+    await new Scratch(folder, 2e12, async () => ({ free: 6e7, total: 1e9 })).add(1);
+  });
+
+  test("a template that makes very large rows is stopped before it is full", () => {
+    const chunk = new ChunkWriter();
+    const add = () => chunk.add({ file: 0, number: 1 }, "x".repeat(1 << 20));
+    for (let i = 0; i < 256; i++) add();
+    expect(add).toThrow(expect.objectContaining({ code: "DatasetTooLarge" }));
   });
 });
 

@@ -7,6 +7,7 @@ import { type PassRows, runGlobal, splitsOf } from "./globals.ts";
 import { type Pass, type PrepareSpec, passesOf } from "./passes.ts";
 import type { Pool } from "./pool.ts";
 import { blocksOf } from "./read.ts";
+import { Scratch, scratchLimit } from "./scratch.ts";
 import { type KeyFiles, SpooledRows } from "./spool.ts";
 import { BAD_ROWS, type StageResult, type StageTask, stageNames, WEIGHTS, type Written } from "./stage.ts";
 import type { Cases } from "./steps/compile.ts";
@@ -24,6 +25,8 @@ export interface EngineInput {
   readonly cases: Cases;
   /** An empty folder for the rows between passes; it is the caller's to remove. */
   readonly folder: string;
+  /** Bytes that may lie there at a time; by the size of the sources unless given. */
+  readonly maxScratchBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told how far it is, as a share: each pass over the rows counts the same. */
   readonly onProgress?: ((done: number) => void) | undefined;
@@ -64,7 +67,8 @@ export async function inputBytes({ files }: InputFiles): Promise<number> {
  * Reads the sources and runs the steps in order. Rows lie on disk between passes; in memory is a block for each
  * thread, and a few words for each row. The result depends on the spec, the contents and the cases alone: not on time,
  * machine, or how the work is divided.
- * @throws SlipwayError BadRows, UnreadableData, EmptySource, DigestMismatch, InvalidFilter, and of templates
+ * @throws SlipwayError BadRows, UnreadableData, EmptySource, DigestMismatch, InvalidFilter, DatasetTooLarge, and of
+ *   templates; DiskFull (retryable)
  */
 export async function runEngine(input: EngineInput, files: InputFiles, pool: Pool): Promise<EngineResult> {
   const { spec, folder, signal, onProgress } = input;
@@ -73,17 +77,19 @@ export async function runEngine(input: EngineInput, files: InputFiles, pool: Poo
   const steps: StepCount[] = [];
   let tasks = readTasks(files, folder, signal);
   let read = 0;
-  let consumed: readonly string[] = [];
+  let consumed: readonly Chunk[] = [];
   let expected = await inputBytes(files);
+  const scratch = new Scratch(folder, input.maxScratchBytes ?? scratchLimit(expected));
   for (let stage = 0; ; stage++) {
     let done = 0;
-    const { results, bySource } = await runStage(tasks, stage, spec, pool, (weight) => {
+    const { results, bySource } = await runStage(tasks, stage, spec, pool, scratch, (weight) => {
       done += weight;
       // What is unpacked is more than the files have.
       onProgress?.((stage + Math.min(1, done / Math.max(1, expected))) / stages);
     });
     signal?.throwIfAborted();
-    await removed(consumed);
+    await removed(consumed.map(({ path }) => path));
+    scratch.remove(bytesOf(consumed));
     const counts = summed(stageNames(spec, stage), results);
     if (stage === 0) {
       read = bySource.reduce((sum, rows) => sum + rows, 0);
@@ -94,17 +100,20 @@ export async function runEngine(input: EngineInput, files: InputFiles, pool: Poo
     );
     const pass = passes[stage];
     if (!pass) return { read, steps, written: results.map(({ written }) => written!) };
-    consumed = results.map(({ chunk }) => chunk!.path);
+    consumed = results.map(({ chunk }) => chunk!);
     expected = results.length;
     using rows = rowsOf(results, spec, files);
     tasks = await nextTasks(pass, rows, pool, steps, join(folder, `pass${stage + 1}-`));
     await removed(results.flatMap(({ keys }) => keys ?? []));
+    scratch.remove(bytesOf(results) - bytesOf(consumed));
   }
 }
 
 /** The rows of the first pass, with their keys: what its global steps work on. */
 export async function passRows(input: EngineInput, files: InputFiles, pool: Pool): Promise<StageRows> {
-  const { results } = await runStage(readTasks(files, input.folder, input.signal), 0, input.spec, pool);
+  const scratch = new Scratch(input.folder, scratchLimit(await inputBytes(files)));
+  const tasks = readTasks(files, input.folder, input.signal);
+  const { results } = await runStage(tasks, 0, input.spec, pool, scratch);
   return rowsOf(results, input.spec, files);
 }
 
@@ -113,12 +122,14 @@ async function runStage(
   stage: number,
   spec: PrepareSpec,
   pool: Pool,
+  scratch: Scratch,
   onDone?: (weight: number) => void,
 ): Promise<{ results: StageResult[]; bySource: number[] }> {
   const results: StageResult[] = [];
   const bySource = spec.sources.map(() => 0);
   const run = async ({ source, ...task }: FileTask) => {
     const result = await pool.run({ type: "stage", ...task, stage });
+    await scratch.add(result.bytes);
     if (source !== undefined) bySource[source]! += result.read;
     onDone?.("block" in task.from ? task.from.block.lines.byteLength : 1);
     return result;
@@ -206,6 +217,9 @@ async function* chunkTasks(
     start = end;
   }
 }
+
+const bytesOf = (written: readonly { readonly bytes: number }[]): number =>
+  written.reduce((sum, { bytes }) => sum + bytes, 0);
 
 async function removed(paths: readonly string[]): Promise<void> {
   for (const path of paths) await rm(path, { force: true });

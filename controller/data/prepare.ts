@@ -65,7 +65,7 @@ export interface DatasetInput {
   readonly sources: readonly SourceData[];
   readonly cases: Cases;
   readonly resolved?: readonly ResolvedSource[] | undefined;
-  /** An empty folder with room for about three times the sources; the artifact's files are left in it. */
+  /** An empty folder with room for about three times the sources as they are unpacked; the artifact's files are left in it. */
   readonly folder: string;
   /** As many as the machine has cores unless given; little data needs none. The result does not depend on it. */
   readonly threads?: number | undefined;

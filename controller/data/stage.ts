@@ -9,6 +9,7 @@ import {
   type FileName,
   originOf,
   type Place,
+  Room,
 } from "./chunk.ts";
 import { isDrawn, KeyWriter } from "./keys.ts";
 import { type PrepareSpec, passesOf } from "./passes.ts";
@@ -49,6 +50,8 @@ export interface StageResult {
   readonly read: number;
   /** In the order of {@link stageNames}. */
   readonly counts: readonly StepCount[];
+  /** Of everything that was written. */
+  readonly bytes: number;
   readonly chunk?: Chunk;
   /** Of each global step. */
   readonly keys?: readonly string[];
@@ -204,7 +207,7 @@ const isRejected = (row: Row | Rejected): row is Rejected => typeof (row as Reje
 
 interface Sink {
   add(row: Row, line: string, place: Place, split: number): void;
-  finish(out: string): Pick<StageResult, "chunk" | "keys" | "written">;
+  finish(out: string): Pick<StageResult, "bytes" | "chunk" | "keys" | "written">;
 }
 
 /** Rows for the next pass, with what the global steps ask of each. */
@@ -222,12 +225,16 @@ class KeyedRows implements Sink {
   }
 
   finish(out: string) {
+    let bytes = 0;
     const keys = this.#keys.map((each, i) => {
       const path = `${out}.keys${i}`;
-      writeFileSync(path, Buffer.concat(each.finish(this.#rows.rows).map(bytesOf)));
+      const data = Buffer.concat(each.finish(this.#rows.rows).map(bytesOf));
+      writeFileSync(path, data);
+      bytes += data.byteLength;
       return path;
     });
-    return { chunk: this.#rows.write(`${out}.rows`), keys };
+    const chunk = this.#rows.write(`${out}.rows`);
+    return { chunk, keys, bytes: bytes + chunk.bytes };
   }
 }
 
@@ -239,6 +246,7 @@ class SplitRows implements Sink {
   readonly #lines: { parts: string[]; rows: number; places: Place[] }[];
   readonly #origins: boolean;
   readonly #lengths = new Map<number, number>();
+  readonly #room = new Room();
   #words = 0;
   #piiRows = 0;
 
@@ -249,6 +257,7 @@ class SplitRows implements Sink {
 
   add(row: Row, line: string, place: Place, split: number): void {
     const lines = this.#lines[split]!;
+    this.#room.take(line);
     if (this.#origins) lines.places.push(place);
     lines.parts.push(`${line}\n`);
     lines.rows++;
@@ -260,13 +269,16 @@ class SplitRows implements Sink {
   }
 
   finish(out: string) {
+    let bytes = 0;
     const splits = this.#lines.map(({ parts, rows, places }, i) => {
       const path = `${out}.split${i}`;
-      writeFileSync(path, parts.join(""));
+      const data = Buffer.from(parts.join(""));
+      writeFileSync(path, data);
+      bytes += data.byteLength;
       return { path, rows, ...(this.#origins ? { places } : {}) };
     });
     const [words, piiRows, lengths] = [this.#words, this.#piiRows, [...this.#lengths]];
-    return { written: { splits, words, piiRows, lengths } };
+    return { bytes, written: { splits, words, piiRows, lengths } };
   }
 }
 

@@ -51,7 +51,8 @@ async function prepareChain(chain: readonly DiffDataset[]): Promise<Done | SideF
       done.set(dataset.name, prepared);
       last = { prepared, last: dataset };
     } catch (error) {
-      if (!(error instanceof SlipwayError)) throw error;
+      // What may pass is no property of the commit, and must not be kept as one.
+      if (!(error instanceof SlipwayError) || error.retryable) throw error;
       const { code, message } = error;
       const own = dataset === chain.at(-1);
       return { code, message: own ? message : `Dataset ${dataset.name}: ${message}` };
