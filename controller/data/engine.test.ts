@@ -161,6 +161,21 @@ describe("the disk", () => {
   });
 });
 
+test("an unforeseen error in a thread comes without its stack, as it ends in a condition", async () => {
+  await using pool = new Pool({ spec, cases: new Map(), files: [] }, 1);
+  const shard = { start: 0, bytes: 1, rows: 1 };
+  const task = {
+    type: "parquet",
+    format: "completion",
+    lines: join(folder, "gone"),
+    shard,
+    out: "",
+  } as const;
+  const error = await pool.run(task).catch((caught: unknown) => caught);
+  expect(String(error)).toMatch(/ENOENT/);
+  expect((error as Error).message).not.toContain("\n");
+});
+
 describe("a file", () => {
   test("that is not what its digest says is an error", async () => {
     const file = join(folder, "rows.jsonl");

@@ -16,9 +16,6 @@ async function answer(id: number, task: Task): Promise<ThreadAnswer> {
   } catch (error) {
     if (error instanceof SlipwayError)
       return { id, error: { code: error.code, message: error.message, hint: error.hint } };
-    return {
-      id,
-      error: { message: error instanceof Error ? (error.stack ?? error.message) : String(error) },
-    };
+    return { id, error: { message: error instanceof Error ? error.message : String(error) } };
   }
 }
