@@ -1,5 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { parquetMetadataAsync, parquetReadObjects as readObjects } from "hyparquet";
+import { type Compressors, parquetMetadataAsync, parquetReadObjects as readObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import type { DatasetFormat } from "../../schemas/dataset.ts";
@@ -34,8 +34,27 @@ export async function parquetReadObjects(file: Bytes): Promise<Record<string, un
   return readObjects({ file, compressors, utf8: true });
 }
 
+/** Of a page, unpacked: a file says itself how much to make room for, and a thread's limit does not count that. */
+const MAX_PAGE_BYTES = 256 << 20;
+
+function compressorsUpTo(maxPageBytes: number): Compressors {
+  const bounded = Object.entries(compressors).map(([codec, unpack]) => [
+    codec,
+    (input: Uint8Array, length: number) => {
+      if (length > maxPageBytes)
+        throw new Error(`a page of it unpacks to ${length} bytes; the limit is ${maxPageBytes}`);
+      return unpack(input, length);
+    },
+  ]);
+  return Object.fromEntries(bounded) as Compressors;
+}
+
 /** The records of a file, a row group of it in memory at a time. @throws SlipwayError UnreadableData */
-export async function* parquetBlocks(source: DataFile): AsyncGenerator<Block> {
+export async function* parquetBlocks(
+  source: DataFile,
+  maxPageBytes: number = MAX_PAGE_BYTES,
+): AsyncGenerator<Block> {
+  const unpack = compressorsUpTo(maxPageBytes);
   const handle = "data" in source ? undefined : await open(source.file);
   try {
     const file =
@@ -47,7 +66,7 @@ export async function* parquetBlocks(source: DataFile): AsyncGenerator<Block> {
       const rowEnd = rowStart + Number(group.num_rows);
       const range = { rowStart, rowEnd };
       const records = await guarded(source, () =>
-        readObjects({ file, metadata, compressors, utf8: true, ...range }),
+        readObjects({ file, metadata, compressors: unpack, utf8: true, ...range }),
       );
       for (const [i, record] of records.entries()) {
         const full = blocks.add(record, rowStart + i + 1);
@@ -66,7 +85,7 @@ async function guarded<T>({ path }: DataFile, read: () => Promise<T>): Promise<T
   try {
     return await read();
   } catch (cause) {
-    throw unreadable(path, `is no Parquet: ${(cause as Error).message}`, cause);
+    throw unreadable(path, `is no Parquet that can be read: ${(cause as Error).message}`, cause);
   }
 }
 
