@@ -1,4 +1,5 @@
-import { decideInCluster, type ObservedInCluster } from "../controller/kinds/model-deployment/in-cluster.ts";
+import { decideInCluster } from "../controller/kinds/model-deployment/in-cluster.ts";
+import type { ObservedInCluster } from "../controller/kinds/model-deployment/present.ts";
 import type { KubeObject } from "../controller/kube/resources.ts";
 import type { Decision, EffectOutcome, EffectRequest } from "../controller/runtime/kind.ts";
 import type { EvalRun } from "../schemas/eval-run.ts";

@@ -14,8 +14,9 @@ import { tenantOf } from "../tenant.ts";
 import { EVAL_RUN, MODEL_DEPLOYMENT } from "../types.ts";
 import { decide, type ObservedDeployment, type ProbeInput, type ProbeOutput, probeInput } from "./decide.ts";
 import { type AdmitDependencies, admit, ask, resolve } from "./effects.ts";
-import { decideInCluster, type ObservedInCluster } from "./in-cluster.ts";
+import { decideInCluster } from "./in-cluster.ts";
 import { dependenciesOf, observeInCluster } from "./observe-in-cluster.ts";
+import type { ObservedInCluster } from "./present.ts";
 
 type Observed = ObservedDeployment | ObservedInCluster;
 

@@ -8,7 +8,7 @@ import { Deployment, type KubeObject, Pod, type ResourceType, Service } from "..
 import type { View } from "../../runtime/kind.ts";
 import { tenantOf } from "../tenant.ts";
 import { EVAL_RUN, EVAL_SUITE, FINE_TUNE_JOB, MODEL_DEPLOYMENT, PROMPT_TEMPLATE } from "../types.ts";
-import type { ObservedInCluster } from "./in-cluster.ts";
+import type { ObservedInCluster } from "./present.ts";
 import type { TrainedJob } from "./sources.ts";
 
 /** Everything that a deployment in the cluster depends on or has made, from the caches. */

@@ -53,8 +53,6 @@ export interface RolloutPlan {
   readonly stopped?: Stopped;
   /** The Service moves with this decision. */
   readonly switches: boolean;
-  /** The wanted revision is up and may be evaluated. */
-  readonly comparable: boolean;
   /** When there is something to do without anything happening before, in ms. */
   readonly waitMs?: number;
 }
@@ -78,7 +76,6 @@ function steady({ wanted, desired, revisions, switchedAt, drainMs, now }: Rollou
     replicas,
     phase: "Serving",
     switches: false,
-    comparable: false,
     ...(left > 0 && former.length > 0 ? { waitMs: left } : {}),
   };
 }
@@ -103,7 +100,6 @@ function changing(input: RolloutInput): RolloutPlan {
     replicas,
     phase: "Serving",
     switches: true,
-    comparable: true,
     waitMs: SETTLE_MS + input.drainMs,
   };
 }
@@ -142,7 +138,6 @@ function plan(
     replicas,
     phase,
     switches: false,
-    comparable: phase === "Evaluating",
     ...(stopped ? { stopped } : {}),
   };
 }

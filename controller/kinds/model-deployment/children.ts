@@ -1,0 +1,68 @@
+import type { EvalRun } from "../../../schemas/eval-run.ts";
+import { LABEL_REPOSITORY, LABEL_REVISION } from "../../../schemas/kind.ts";
+import { DEFAULT_REPLICAS } from "../../../schemas/model-deployment-in-cluster.ts";
+import type { KubeObject } from "../../kube/resources.ts";
+import { cacheClaim, keptService, mainService, revisionDeployment, revisionService } from "./manifests.ts";
+import { type Revision, revisionLabel } from "./names.ts";
+import type { ObservedInCluster, Present } from "./present.ts";
+import type { RolloutPlan } from "./rollout.ts";
+import { keptDeployment } from "./served.ts";
+
+/** What the plan asks for, with everything that still drains. */
+export function childrenOf(
+  { deployment }: ObservedInCluster,
+  present: Present,
+  of: Revision,
+  plan: RolloutPlan,
+  switchedAt: string,
+): KubeObject[] {
+  const { spec, revision } = of;
+  const label = revisionLabel(revision);
+  const claim = cacheClaim(deployment, spec);
+  const children = claim ? [claim] : [];
+  for (const [each, replicas] of plan.replicas) {
+    if (each === label) {
+      children.push(revisionDeployment(of, replicas), revisionService(deployment, revision));
+      continue;
+    }
+    const live = present.live.get(each);
+    if (!live) continue;
+    children.push(keptDeployment(live, replicas));
+    if (live.served) children.push(revisionService(deployment, live.served.revision));
+  }
+  if (plan.serve === label) children.push(mainService(deployment, revision, switchedAt));
+  // Its address stays, also where nothing is behind it any more.
+  else if (present.main) children.push(keptService(present.main));
+  return children;
+}
+
+/** Runs of what serves, as a record of why it may. */
+export function keptRuns({ runs }: ObservedInCluster, label: string): KubeObject[] {
+  return runs.filter(({ metadata }) => metadata.labels?.[LABEL_REVISION] === label).map(keptRun);
+}
+
+function keptRun({ apiVersion, kind, metadata: { name, labels = {} }, spec }: EvalRun): KubeObject {
+  return { apiVersion, kind, metadata: { name, labels: ownLabels(labels) }, spec };
+}
+
+function ownLabels(labels: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(labels).filter(([key]) => key === LABEL_REVISION || key === LABEL_REPOSITORY),
+  );
+}
+
+/** Everything as it is, but for the number of pods that serve. */
+export function heldChildren({ deployment, runs }: ObservedInCluster, present: Present): KubeObject[] {
+  const spec = deployment.spec.inCluster;
+  const claim = spec && cacheClaim(deployment, spec);
+  const desired = spec?.replicas ?? DEFAULT_REPLICAS;
+  return [
+    ...(claim ? [claim] : []),
+    ...[...present.live.values()].flatMap((live) => [
+      keptDeployment(live, live.label === present.active ? desired : live.replicas),
+      ...(live.served ? [revisionService(deployment, live.served.revision)] : []),
+    ]),
+    ...(present.main ? [keptService(present.main)] : []),
+    ...runs.map(keptRun),
+  ];
+}
