@@ -1,5 +1,6 @@
 import { reconciling, stalled } from "../../runtime/conditions.ts";
 import type { EffectRequest } from "../../runtime/kind.ts";
+import { requestedAt } from "../../runtime/status.ts";
 import { availability } from "./availability.ts";
 import { heldChildren } from "./children.ts";
 import type { InClusterDecision, ObservedInCluster, Present } from "./present.ts";
@@ -15,7 +16,12 @@ export function holding(
   now: Date,
   waitMs?: number,
 ): InClusterDecision {
-  const { status } = observed.deployment;
+  const { deployment } = observed;
+  const { status } = deployment;
+  const asked = requestedAt(deployment as never);
+  // Until a person's request for another look is met, the former answer is not written again: the request itself counts
+  // as handled with this status, and would be lost with the process.
+  const lookAgain = asked !== undefined && asked !== status?.lastHandledRequestedAt;
   const effects = [...before];
   const available = availability(observed, present, false, effects, now);
   return {
@@ -23,7 +29,7 @@ export function holding(
     effects,
     status: {
       ...servingStatus(observed, present, present.active, undefined),
-      ...(status?.resolved ? { resolved: status.resolved } : {}),
+      ...(status?.resolved && !lookAgain ? { resolved: status.resolved } : {}),
       conditions: [
         ...(final ? stalled(reason, message) : reconciling(reason, message)),
         ...(available.condition ? [available.condition] : []),

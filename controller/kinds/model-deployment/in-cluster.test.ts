@@ -292,6 +292,25 @@ describe("what it is made from", () => {
     expect(cluster.deployment.status?.revision).not.toBe(revision);
   });
 
+  test("a request for another look outlives the process that took it", () => {
+    const cluster = world(hub);
+    let found: object = { "hf://org/model@main": `hf://org/model@${commit}` };
+    cluster.answers = (request) => (request.name === "resolve" ? found : works(request));
+    cluster.settle();
+    const { metadata } = cluster.deployment;
+    cluster.deployment = {
+      ...cluster.deployment,
+      metadata: { ...metadata, annotations: { "slipway.dev/requestedAt": "1" } },
+    };
+    found = Object.assign(new Error("away"), { name: "SourceUnavailable" });
+    cluster.step();
+    expect(cluster.deployment.status?.lastHandledRequestedAt).toBe("1");
+    cluster.restart();
+    found = { "hf://org/model@main": `hf://org/model@${"c".repeat(40)}` };
+    cluster.settle();
+    expect(cluster.deployment.status?.resolved?.[0]?.resolved).toBe(`hf://org/model@${"c".repeat(40)}`);
+  });
+
   test("what cannot be looked up is said, and what serves goes on", () => {
     const cluster = world(hub);
     cluster.answers = (request) =>
@@ -314,7 +333,6 @@ describe("what it is made from", () => {
     cluster.settle();
     const [pods] = cluster.of("Deployment");
     expect(JSON.stringify(pods)).toContain('"fetch"');
-    cluster.observed = { ...cluster.observed, workUrl: undefined };
     const other = world({ ...hub, model: { source } });
     other.observed = { workUrl: undefined };
     expect(conditionsOf(other.settle())).toContain("Stalled=True/NoWorkUrl");
