@@ -5,6 +5,9 @@ import type { PinnedFile, PinnedSource, SourceAccess } from "./types.ts";
 
 /** Where `hf://` is, unless an endpoint is given: a mirror, as `HF_ENDPOINT` names one for Hugging Face's own tools. */
 const HUB = "https://huggingface.co";
+
+export const hubOf = ({ endpoint = HUB }: Pick<SourceAccess, "endpoint">): string =>
+  endpoint.replace(/\/+$/, "");
 /** Listings have up to 1,000 entries a page. */
 const MAX_ENTRIES = 50_000;
 const MAX_PAGES = 1_000;
@@ -71,7 +74,7 @@ export async function resolveHub(
   signal: AbortSignal,
 ): Promise<PinnedSource> {
   const { type, repo, revision, path } = parseHubReference(reference);
-  const endpoint = (access.endpoint ?? HUB).replace(/\/+$/, "");
+  const endpoint = hubOf(access);
   const api = `${endpoint}/api/${type}/${repo}`;
   const get = async <T>(url: string, schema: z.ZodType<T>) => {
     const answer = await requestSource({ method: "GET", url, signal }, access);

@@ -1,7 +1,7 @@
 import { SlipwayError } from "../errors.ts";
 import { resolveHttp } from "./http.ts";
-import { resolveHub } from "./hub.ts";
-import { resolveS3 } from "./s3.ts";
+import { hubOf, resolveHub } from "./hub.ts";
+import { bucketOf, resolveS3 } from "./s3.ts";
 import type { PinnedSource, SourceAccess } from "./types.ts";
 
 export { credentialsOf } from "./credentials.ts";
@@ -20,6 +20,13 @@ export async function resolveSource(
   signal: AbortSignal,
 ): Promise<PinnedSource> {
   return namedSafely(await resolve(reference, access, signal));
+}
+
+/** Where the first request for a reference goes: credentials are for this host, and for no other unless it is allowed. */
+export function homeOf(reference: string, access: Pick<SourceAccess, "endpoint" | "region">): string {
+  if (reference.startsWith("hf://")) return hubOf(access);
+  const bucket = /^s3:\/\/([^/]+)/.exec(reference)?.[1];
+  return bucket === undefined ? reference : bucketOf(bucket, access);
 }
 
 async function resolve(reference: string, access: SourceAccess, signal: AbortSignal): Promise<PinnedSource> {

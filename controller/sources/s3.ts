@@ -22,7 +22,7 @@ export async function resolveS3(
       hint: "write s3://bucket/key, or s3://bucket/prefix/ for every object under it",
     });
   const [, bucket = "", key = ""] = match;
-  const base = baseOf(bucket, access);
+  const base = bucketOf(bucket, access);
   if (key !== "" && !key.endsWith("/")) {
     const url = urlOf(base, key);
     const answer = await requestSource({ method: "HEAD", url, signal }, access);
@@ -35,7 +35,11 @@ export async function resolveS3(
   return { resolved: reference, files: await list(base, key, access, signal) };
 }
 
-function baseOf(bucket: string, { endpoint, region = "us-east-1" }: SourceAccess): string {
+/** Where a bucket is. */
+export function bucketOf(
+  bucket: string,
+  { endpoint, region = "us-east-1" }: Pick<SourceAccess, "endpoint" | "region">,
+): string {
   if (endpoint !== undefined) return `${endpoint.replace(/\/+$/, "")}/${bucket}`;
   // A dot in the name is not covered by the certificate of *.s3.
   return bucket.includes(".")

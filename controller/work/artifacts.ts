@@ -3,7 +3,7 @@ import { SlipwayError } from "../errors.ts";
 import type { BlobStore, ReportStore } from "../store/store.ts";
 
 /** A manifest is read whole. */
-const MAX_MANIFEST_BYTES = 4 << 20;
+export const MAX_MANIFEST_BYTES = 4 << 20;
 
 /** Undefined for a blob that is not there, or no manifest. */
 export async function readManifest(

@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, request } from "undici";
 import { type ArtifactManifest, artifactManifest } from "../../../schemas/artifact.ts";
 import { SlipwayError } from "../../errors.ts";
 import { blobDigest } from "../../graph/canonical.ts";
-import type { Content } from "./files.ts";
+import { MAX_MANIFEST_BYTES } from "../../work/artifacts.ts";
+import { type Content, without } from "./files.ts";
 
-const MAX_MANIFEST_BYTES = 4 << 20;
 const TIMEOUT_MS = 120_000;
 const TRIES = 10;
 const RETRY_MS = 3_000;
@@ -34,7 +35,7 @@ export async function artifactContent(
       signal.throwIfAborted();
       throw unreachable(`the controller at ${url} cannot be reached: ${(cause as Error).message}`);
     });
-    return refuse(answer, blob, url);
+    return accepted(answer, blob, url);
   };
   const manifest = await retried(async () => parse(digest, (await get(digest, 0)).body), retryMs, signal);
   return {
@@ -43,13 +44,8 @@ export async function artifactContent(
       ...file,
       read: async function* (start: number) {
         const { body, statusCode } = await get(file.digest, start);
-        let skip = start > 0 && statusCode !== 206 ? start : 0;
         try {
-          for await (const chunk of body as AsyncIterable<Uint8Array>) {
-            const fresh = chunk.subarray(Math.min(skip, chunk.byteLength));
-            skip -= chunk.byteLength - fresh.byteLength;
-            if (fresh.byteLength > 0) yield fresh;
-          }
+          yield* without(body, statusCode === 206 ? 0 : start);
         } catch (cause) {
           signal.throwIfAborted();
           throw unreachable(`the connection broke while ${file.path} was read: ${(cause as Error).message}`);
@@ -59,7 +55,8 @@ export async function artifactContent(
   };
 }
 
-async function refuse(
+/** The answer, unless it is a refusal. */
+async function accepted(
   answer: Dispatcher.ResponseData,
   blob: string,
   url: string,
@@ -71,7 +68,7 @@ async function refuse(
     throw unreachable(`the controller at ${url} answered with HTTP ${statusCode}`);
   if (statusCode === 401)
     throw new SlipwayError("TokenRefused", "the controller does not know this pod's token", {
-      hint: "the ModelDeployment was made anew, or the controller lost its state folder: delete the pod's Deployment",
+      hint: "the controller lost its state folder: delete the pod's Deployment and the Secret of the same name, both are made anew",
     });
   throw new SlipwayError("ArtifactNotFound", `the controller has no ${blob}, or this pod may not read it`, {
     hint: "artifacts lie in the controller's state folder: train again, or store it again",
@@ -101,8 +98,7 @@ async function retried<T>(once: () => Promise<T>, retryMs: number, signal: Abort
       return await once();
     } catch (error) {
       if (!(error instanceof SlipwayError) || !error.retryable || left <= 1) throw error;
-      await new Promise((resolve) => setTimeout(resolve, retryMs));
-      signal.throwIfAborted();
+      await sleep(retryMs, undefined, { signal });
     }
   }
 }

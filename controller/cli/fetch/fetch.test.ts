@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostname, tmpdir } from "node:os";
@@ -131,6 +131,19 @@ describe("an artifact", () => {
     expect((await readFile(join(folder, "model.gguf"))).equals(weights)).toBe(true);
   });
 
+  test("takes away what pods left behind that are gone, and nothing that may still be written", async () => {
+    await mkdir(folder);
+    const [gone, other] = [
+      join(folder, "model.gguf.pod-1.partial"),
+      join(folder, "model.gguf.pod-2.partial"),
+    ];
+    for (const path of [gone, other]) await writeFile(path, "x");
+    const before = new Date(Date.now() - 2 * 3_600_000);
+    await utimes(gone, before, before);
+    await fetchAll();
+    expect(await listed()).toEqual(["config.json", "model.gguf", "model.gguf.pod-2.partial", "more.bin"]);
+  });
+
   test("is not read twice", async () => {
     await fetchAll();
     said = [];
@@ -166,6 +179,31 @@ test("a model of the hub comes at its commit, with the token of the source's Sec
     await readFiles(content, folder, { signal, concurrency: 2, say: () => undefined, retryMs: 10 });
     expect((await readFile(join(folder, "model.safetensors"))).equals(small)).toBe(true);
     expect(await listed()).toEqual(["config.json", "model.safetensors"]);
+  } finally {
+    await hub.close();
+  }
+});
+
+test("a small file of the hub is checked as a whole, with what an earlier container has read of it", async () => {
+  const model = join(dir, "hub-model");
+  await mkdir(model);
+  await writeFile(join(model, "config.json"), '{"right": true}');
+  const hub = await startHub({ models: { "org/model": model } });
+  try {
+    const content = await contentOf(
+      "hf://org/model@main",
+      undefined,
+      { SLIPWAY_SOURCE_ENDPOINT: hub.url },
+      signal,
+    );
+    const read = () =>
+      readFiles(content, folder, { signal, concurrency: 1, say: () => undefined, retryMs: 10 });
+    await mkdir(folder);
+    await writeFile(join(folder, `config.json.${hostname()}.partial`), '{"wrong": true}');
+    await expect(read()).rejects.toMatchObject({ code: "DigestMismatch", retryable: true });
+    expect(await listed()).toEqual([]);
+    await read();
+    expect(await readFile(join(folder, "config.json"), "utf8")).toBe('{"right": true}');
   } finally {
     await hub.close();
   }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,8 +10,10 @@ export interface RemoteFile {
   /** Relative, without `..`: the source has checked it. */
   readonly path: string;
   readonly bytes?: number | undefined;
-  /** `sha256:…` where it is known before; the source checks what it knows otherwise. */
+  /** `sha256:…` where it is known before. */
   readonly digest?: string | undefined;
+  /** Git's object id, where that is known instead: see PinnedFile. */
+  readonly gitOid?: string | undefined;
   /** The content from a byte on. */
   readonly read: (start: number, signal: AbortSignal) => AsyncIterable<Uint8Array>;
 }
@@ -33,6 +35,8 @@ export interface ReadFilesOptions {
 const MAX_FAILURES = 8;
 const RETRY_MS = 2_000;
 const PROGRESS_MS = 10_000;
+/** Nobody writes a partial file that was not written to for this long: all tries together take less. */
+const ABANDONED_MS = 3_600_000;
 
 /**
  * Brings all files into a folder. A file appears under its name only whole and checked, so that whoever finds it may
@@ -46,6 +50,7 @@ export async function readFiles(
 ): Promise<void> {
   const total = files.reduce((sum, { bytes = 0 }) => sum + bytes, 0);
   say(`${reference}: ${files.length} files, ${megabytes(total)}`);
+  await removeAbandoned(folder, new Set(files.map(({ path }) => path)));
   let done = 0;
   const timer = setInterval(() => say(`${megabytes(done)} of ${megabytes(total)}`), PROGRESS_MS);
   try {
@@ -62,6 +67,26 @@ export async function readFiles(
     await Promise.all(Array.from({ length: concurrency }, worker));
   } finally {
     clearInterval(timer);
+  }
+}
+
+/** Parts that pods left behind which are gone: a cache would keep them for ever, each as large as a model. */
+async function removeAbandoned(folder: string, wanted: ReadonlySet<string>): Promise<void> {
+  const found = await readdir(folder, { recursive: true }).catch(() => []);
+  for (const path of found) {
+    if (!path.endsWith(".partial") || wanted.has(path)) continue;
+    const { mtimeMs = Date.now() } = (await stat(join(folder, path)).catch(() => undefined)) ?? {};
+    if (Date.now() - mtimeMs > ABANDONED_MS) await rm(join(folder, path), { force: true });
+  }
+}
+
+/** What comes after the first bytes. */
+export async function* without(chunks: AsyncIterable<Uint8Array>, bytes: number): AsyncGenerator<Uint8Array> {
+  let skip = bytes;
+  for await (const chunk of chunks) {
+    const fresh = chunk.subarray(Math.min(skip, chunk.byteLength));
+    skip -= chunk.byteLength - fresh.byteLength;
+    if (fresh.byteLength > 0) yield fresh;
   }
 }
 
@@ -113,19 +138,29 @@ async function append(file: RemoteFile, partial: string, start: number, options:
   }
 }
 
-async function check({ path, bytes, digest }: RemoteFile, partial: string): Promise<void> {
+/** Of what lies on the disk, all of it: parts may have come from another container than this one. */
+async function check({ path, bytes, digest, gitOid }: RemoteFile, partial: string): Promise<void> {
   const { size } = await stat(partial);
-  const hash = createHash("sha256");
-  if (digest !== undefined) for await (const chunk of createReadStream(partial)) hash.update(chunk as Buffer);
-  const found = `sha256:${hash.digest("hex")}`;
-  const right = (bytes === undefined || size === bytes) && (digest === undefined || found === digest);
-  if (right) return;
+  const sha256 = createHash("sha256");
+  const git = createHash("sha1").update(`blob ${size}\0`);
+  if (digest !== undefined || gitOid !== undefined) {
+    for await (const chunk of createReadStream(partial)) {
+      sha256.update(chunk as Buffer);
+      git.update(chunk as Buffer);
+    }
+  }
+  const found = [
+    [`${size} bytes`, bytes === undefined ? undefined : `${bytes} bytes`],
+    [`sha256:${sha256.digest("hex")}`, digest],
+    [`the git object id ${git.digest("hex")}`, gitOid && `the git object id ${gitOid}`],
+  ] as const;
+  const wrong = found.find(([is, promised]) => promised !== undefined && is !== promised);
+  if (!wrong) return;
   await rm(partial);
-  throw new SlipwayError(
-    "DigestMismatch",
-    `${path} has ${size} bytes${digest === undefined ? "" : ` and ${found}`}, not ${bytes ?? "the"} bytes${digest === undefined ? "" : ` and ${digest}`} that were promised`,
-    { retryable: true },
-  );
+  throw new SlipwayError("DigestMismatch", `${path} has ${wrong[0]}, not ${wrong[1]} as promised`, {
+    hint: "it is read again; if that happens each time, the source serves something else than it lists",
+    retryable: true,
+  });
 }
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;

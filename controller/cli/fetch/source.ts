@@ -1,9 +1,9 @@
 import { SlipwayError } from "../../errors.ts";
 import { parseAllowedHosts } from "../../kube/allowed-hosts.ts";
-import { credentialsOf, readFile, resolveSource, type SourceAccess } from "../../sources/index.ts";
+import { credentialsOf, homeOf, readFile, resolveSource, type SourceAccess } from "../../sources/index.ts";
 import { listingDigest } from "../../sources/listing.ts";
 import { artifactContent } from "./artifact.ts";
-import type { Content } from "./files.ts";
+import { type Content, without } from "./files.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -41,34 +41,19 @@ async function read(reference: string, env: Environment, signal: AbortSignal): P
   return {
     reference,
     files: found.files.map((file) => ({
-      path: placeOf(file.path),
+      path: file.path,
       bytes: file.bytes,
       digest: file.digest,
-      // What was read before is skipped: the source checks the whole content against what it knows.
-      read: async function* (start: number, stop: AbortSignal) {
-        let skip = start;
-        for await (const chunk of readFile(file, access, { signal: stop, maxBytes: MAX_BYTES })) {
-          const fresh = chunk.subarray(Math.min(skip, chunk.byteLength));
-          skip -= chunk.byteLength - fresh.byteLength;
-          if (fresh.byteLength > 0) yield fresh;
-        }
-      },
+      gitOid: file.gitOid,
+      // What was read before is skipped: the source checks the whole of what it sends.
+      read: (start: number, stop: AbortSignal) =>
+        without(readFile(file, access, { signal: stop, maxBytes: MAX_BYTES }), start),
     })),
   };
 }
 
 /** Larger than any file of a model. */
 const MAX_BYTES = 2 ** 40;
-
-/** @throws SlipwayError SourceRefused for a name that would leave the folder */
-function placeOf(path: string): string {
-  const parts = path.split("/");
-  if (path !== "" && !parts.some((part) => part === "" || part === "." || part === "..")) return path;
-  throw new SlipwayError(
-    "SourceRefused",
-    `a file of the source is called ${JSON.stringify(path.slice(0, 200))}`,
-  );
-}
 
 /** Credentials go to the source's own host and to no other: the controller has checked that they may. */
 function accessOf(reference: string, env: Environment): SourceAccess {
@@ -82,15 +67,8 @@ function accessOf(reference: string, env: Environment): SourceAccess {
   );
   const base = endpoint === undefined ? {} : { endpoint };
   if (Object.keys(data).length === 0) return base;
-  const host = new URL(endpoint ?? homeOf(reference)).host;
-  const allowedHosts = parseAllowedHosts(host);
+  const { protocol, hostname, port } = new URL(homeOf(reference, base));
+  // With its port: one without means https on 443.
+  const allowedHosts = parseAllowedHosts(`${hostname}:${port || (protocol === "https:" ? 443 : 80)}`);
   return { ...base, credentials: credentialsOf(reference, "of the source", data), allowedHosts };
-}
-
-function homeOf(reference: string): string {
-  if (reference.startsWith("hf://")) return "https://huggingface.co";
-  const bucket = reference.slice("s3://".length).split("/")[0] ?? "";
-  return bucket.includes(".")
-    ? "https://s3.us-east-1.amazonaws.com"
-    : `https://${bucket}.s3.us-east-1.amazonaws.com`;
 }
