@@ -6,7 +6,7 @@ import { isAlreadyExists } from "../../kube/kube-error.ts";
 import { Secret } from "../../kube/resources.ts";
 import { assertHostAllowed, type SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler } from "../../runtime/kind.ts";
-import { credentialsOf, resolveSource } from "../../sources/index.ts";
+import { credentialsOf, homeOf, resolveSource } from "../../sources/index.ts";
 import { listingDigest } from "../../sources/listing.ts";
 import type { BlobStore, ReportStore } from "../../store/store.ts";
 import { assertMadeIn } from "../../work/artifacts.ts";
@@ -18,7 +18,6 @@ import type { AdmitInput, ResolveInput } from "./resolving.ts";
 import type { Source } from "./sources.ts";
 
 const ASK_TIMEOUT_MS = 10_000;
-const HUB = "https://huggingface.co";
 
 /** Asks a Service of this cluster for its models. */
 export const ask: EffectHandler = async (input, { signal }) => {
@@ -80,8 +79,10 @@ async function checkSecret(
 ): Promise<void> {
   if (!secret) return;
   const content = await secrets.read(namespace, secret.name, serviceAccountName, { signal });
-  const url = endpoint ?? (reference.startsWith("hf://") ? HUB : undefined);
-  if (url !== undefined) assertHostAllowed(url, content, `${namespace}/${secret.name}`);
+  // Nothing else is asked with a Secret: claims are mounted, artifacts have a token of their own.
+  if (!/^(hf|s3):/.test(reference)) return;
+  const home = homeOf(reference, endpoint === undefined ? {} : { endpoint });
+  assertHostAllowed(home, content, `${namespace}/${secret.name}`);
 }
 
 /** Looks up what branches, tags and folders are now, with the tenant's credentials. */

@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Hub, startHub } from "../../dev/hub.ts";
-import { SlipwayError } from "../../errors.ts";
 import { KubeError } from "../../kube/kube-error.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import { createLogger } from "../../log.ts";
@@ -116,13 +115,20 @@ describe("before a revision's pods", () => {
     expect(await there({ ...base, sources: [], token } as never, context)).toEqual({ secret: "triage-1" });
   });
 
-  test("a Secret that may not go to the hub stops it, and nothing is made", async () => {
+  test.each([
+    ["the hub", source],
+    ["the bucket", { ...source, reference: "s3://models/llama" }],
+    [
+      "a server of its own",
+      { ...source, reference: "s3://models/llama", endpoint: "https://s3.example.org" },
+    ],
+  ])("a Secret that may not go to %s stops it, and nothing is made", async (_, of) => {
     made.length = 0;
     const attempt = handler((object) => made.push(object), ["example.com"])(
-      { ...base, sources: [source], token } as never,
+      { ...base, sources: [of], token } as never,
       context,
     );
-    await expect(attempt).rejects.toBeInstanceOf(SlipwayError);
+    await expect(attempt).rejects.toMatchObject({ code: "HostNotAllowed" });
     expect(made).toEqual([]);
   });
 });
