@@ -61,7 +61,7 @@ export function bundleInput(
   for (const name of modelNames) {
     const candidate = candidates.get(name);
     if (candidate) {
-      bundledModels[name] = candidate;
+      bundledModels[name] = { ...candidate, spec: withoutReplicas(candidate.spec) };
       continue;
     }
     const model = models.get(name);
@@ -76,7 +76,7 @@ export function bundleInput(
       };
     const { address, model: served } = model.status?.endpoint ?? {};
     bundledModels[name] = {
-      spec: model.spec,
+      spec: withoutReplicas(model.spec),
       revision,
       ...(address === undefined || served === undefined
         ? {}
@@ -95,6 +95,13 @@ export function bundleInput(
       models: bundledModels,
     },
   };
+}
+
+/** Autoscalers move the replicas: a run would begin anew with each of their steps. */
+function withoutReplicas({ inCluster, ...spec }: ModelDeployment["spec"]): ModelDeployment["spec"] {
+  if (!inCluster) return spec;
+  const { replicas: _, ...rest } = inCluster;
+  return { ...spec, inCluster: rest };
 }
 
 /** The revision of an object that is Ready at its generation. */

@@ -3,6 +3,7 @@ import { type EvalSuite, evalSuiteSpec } from "../../../schemas/eval-suite.ts";
 import type { PromptTemplate } from "../../../schemas/prompt-template.ts";
 import { InClusterWorld } from "../../../test/in-cluster-world.ts";
 import { conditionsOf, object, readyConditions } from "../../../test/kind-objects.ts";
+import { digestOf } from "../../graph/canonical.ts";
 import type { EffectRequest } from "../../runtime/kind.ts";
 
 const custom = { runtime: "Custom", image: "example.com/server:1", replicas: 2 };
@@ -30,7 +31,8 @@ function works({ name, input }: EffectRequest) {
   if (name !== "bundle") return { ok: true, message: "triage answers" };
   const { models } = input as { models: Record<string, { revision: string }> };
   const revision = models.triage?.revision ?? "";
-  return { suite: `sha256:${hex("suite")}`, side: `sha256:${revision}`, sideRevision: revision, cases: 1 };
+  const side = `sha256:${digestOf(models)}`;
+  return { suite: `sha256:${hex("suite")}`, side, sideRevision: revision, cases: 1 };
 }
 
 function world(inCluster: Record<string, unknown> = gated): InClusterWorld {
@@ -177,6 +179,20 @@ describe("a change", () => {
     cluster.now += 1_000;
     cluster.settle();
     expect(cluster.deployment.status?.rollout).toMatchObject({ phase: "Blocked", reason: "StartupTimeout" });
+  });
+
+  test("of replicas while a revision is judged does not begin the judgement anew", () => {
+    const cluster = serving();
+    cluster.verdict = () => undefined;
+    cluster.edit({ args: ["--next"] });
+    cluster.settle();
+    const names = () => cluster.of("EvalRun").map(({ metadata }) => metadata.name);
+    const before = names();
+    expect(before).toHaveLength(1);
+    cluster.edit({ replicas: 3 });
+    cluster.settle();
+    expect(names()).toEqual(before);
+    expect(cluster.deployment.status?.rollout?.phase).toBe("Evaluating");
   });
 
   test("of replicas is no other revision", () => {
