@@ -9,7 +9,7 @@ import { costOf, dollars, formatMoney, type Money } from "./cost.ts";
 import { JUDGE_VERSION, type Judgement, judgeMessages, parseJudgement } from "./graders/index.ts";
 import { withRetries } from "./model/retry.ts";
 import type { ModelAnswer, ModelRequest } from "./model/types.ts";
-import { factsOf, pricingOf } from "./model-facts.ts";
+import { factsOf } from "./model-facts.ts";
 import { runAtEndpoint, Semaphore } from "./schedule.ts";
 
 /** Sends one request, once; the caller knows secrets and allowed hosts. @throws ModelError */
@@ -165,7 +165,7 @@ export class Answers {
           async () => {
             this.#claim();
             const answer = await ask(model, request, signal);
-            this.#charge(costOf(answer.usage, pricingOf(model.spec)));
+            this.#charge(costOf(answer.usage, factsOf(model)?.pricing));
             return read(answer);
           },
           {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { modelDeploymentSpec } from "../../schemas/model-deployment.ts";
-import { endpointFacts, factsOf, pricingOf } from "./model-facts.ts";
+import { endpointFacts, factsOf } from "./model-facts.ts";
 
 const external = modelDeploymentSpec.parse({
   type: "External",
@@ -38,7 +38,12 @@ test("one in the cluster is asked at its revision's own address, without a key",
     pricing,
     secretRef: undefined,
   });
-  expect(pricingOf(inCluster)).toEqual(pricing);
+});
+
+test("a section that type does not name counts for nothing, its price neither", () => {
+  const dear = { inputPerMillionTokens: "9", outputPerMillionTokens: "9" };
+  const spec = { ...inCluster, external: { ...external.external!, pricing: dear } };
+  expect(factsOf({ name: "triage", spec })?.pricing).toEqual(pricing);
 });
 
 test("without an address it cannot be asked from here, and that is said", () => {

@@ -1,4 +1,4 @@
-import type { ModelDeploymentSpec, Pricing } from "../../schemas/model-deployment.ts";
+import type { Pricing } from "../../schemas/model-deployment.ts";
 import { SlipwayError } from "../errors.ts";
 import type { BundledModel } from "./bundle.ts";
 
@@ -26,10 +26,6 @@ export function factsOf({ name, spec, endpoint }: Omit<BundledModel, "revision">
     return { baseURL: endpoint?.baseURL, model, timeout, maxConcurrency, pricing, secretRef: undefined };
   }
   return undefined;
-}
-
-export function pricingOf({ external, inCluster }: ModelDeploymentSpec): Pricing | undefined {
-  return external?.pricing ?? inCluster?.pricing;
 }
 
 /** @throws SlipwayError InvalidSpec, NotServedHere */

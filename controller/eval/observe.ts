@@ -7,7 +7,7 @@ import { costOf, toNumber } from "./cost.ts";
 import { grade } from "./graders/index.ts";
 import type { Observation } from "./measure.ts";
 import { ModelError } from "./model/index.ts";
-import { pricingOf } from "./model-facts.ts";
+import { factsOf } from "./model-facts.ts";
 import { assertionsOf, isFigure } from "./suite.ts";
 import { type CompiledPrompt, compilePrompt, renderPrompt } from "./template/index.ts";
 
@@ -55,7 +55,7 @@ export async function observe(
     return failing(suite, row, error.code, error.message, { cost: 0n });
   }
   const { answer, saved } = answered;
-  const cost = costOf(answer.usage, pricingOf(model.spec));
+  const cost = costOf(answer.usage, factsOf(model)?.pricing);
   const facts = { output: answer.text, latencyMs: answer.latencyMs, usage: answer.usage, cost, saved };
   const problem = schema && schemaBreach(schema, answer.text);
   if (problem !== undefined) return failing(suite, row, "OutputSchemaMismatch", problem, facts);
