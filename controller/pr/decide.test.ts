@@ -435,6 +435,11 @@ describe("training data", () => {
       reason: "DataCompared",
       summary: "Dataset tickets: 3 rows added, 1 removed, 2 changed",
     });
+    expect(
+      verdict({ data: [compared({ base: good, head: good, rows: { ...rows, added: 1 } })] }),
+    ).toMatchObject({
+      summary: "Dataset tickets: 1 row added, 1 removed, 2 changed",
+    });
     expect(verdict({ data, runs: [run("triage", passed)] })).toMatchObject({ reason: "Passed" });
   });
 

@@ -143,7 +143,7 @@ function rowsInShort(state: DataState): string[] {
   const left = head && "summary" in head ? head.summary.rows : undefined;
   if (rows)
     return [
-      `Dataset ${state.dataset}: ${rows.added} rows added, ${rows.removed} removed, ${rows.changed} changed`,
+      `Dataset ${state.dataset}: ${count(rows.added, "row")} added, ${rows.removed} removed, ${rows.changed} changed`,
     ];
   return [
     `Dataset ${state.dataset}: ${left === undefined ? "cannot be prepared, as before" : count(left, "row")}`,

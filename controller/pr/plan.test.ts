@@ -427,6 +427,10 @@ spec:
   expect(runs).toEqual([]);
   expect(notEvaluated).toMatchObject([{ reason: "InCluster" }]);
   expect(notEvaluated[0]?.message).toContain("rollout.gates");
+  // Its own gates say nothing of a prompt.
+  const prompted = await plan({ base, head: { ...base, ...changed } });
+  expect(prompted.notEvaluated).toMatchObject([{ reason: "InCluster" }]);
+  expect(prompted.notEvaluated[0]?.message).toContain("runs on it after the merge");
 });
 
 describe("the budget", () => {

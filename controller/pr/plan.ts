@@ -118,9 +118,15 @@ export function planEvaluation(
     ];
     const served = asked.find((model) => model.spec.type === "InCluster");
     if (served) {
+      const changes = sides.pairs.some(
+        (pair) =>
+          pair.head.model.name === served.name && pair.head.model.revision !== pair.base.model.revision,
+      );
       skip(
         "InCluster",
-        `ModelDeployment ${served.name} is served in the cluster, and this pull request's revision of it is not there before it is merged. After the merge, the gates in its rollout.gates decide whether it gets traffic`,
+        changes
+          ? `ModelDeployment ${served.name} is served in the cluster, and this pull request's revision of it is not there before it is merged. After the merge, the gates in its rollout.gates decide whether it gets traffic`
+          : `ModelDeployment ${served.name} is served in the cluster, which nothing is asked of for a pull request. The suite runs on it after the merge`,
       );
       continue;
     }

@@ -61,7 +61,7 @@ function inWords({ base, head, rows }: DatasetDiff): string {
   const how = near
     ? "the same question, or nearly the same words"
     : "the same question; too many rows to look for similar ones";
-  return `**${added.toLocaleString("en")} rows added, ${removed.toLocaleString("en")} removed, ${changed.toLocaleString("en")} changed** (${how}), ${same.toLocaleString("en")} stay.`;
+  return `**${count(added, "row")} added, ${removed.toLocaleString("en")} removed, ${changed.toLocaleString("en")} changed** (${how}), ${same.toLocaleString("en")} stay.`;
 }
 
 /** What a reviewer must not overlook. */
