@@ -126,7 +126,7 @@ export function planEvaluation(
         "InCluster",
         changes
           ? `ModelDeployment ${served.name} is served in the cluster, and this pull request's revision of it is not there before it is merged. After the merge, the gates in its rollout.gates decide whether it gets traffic`
-          : `ModelDeployment ${served.name} is served in the cluster, which nothing is asked of for a pull request. The suite runs on it after the merge`,
+          : `ModelDeployment ${served.name} is served in the cluster, where a pull request asks no model anything. The suite runs on it after the merge`,
       );
       continue;
     }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
@@ -141,19 +141,16 @@ async function append(file: RemoteFile, partial: string, start: number, options:
 /** Of what lies on the disk, all of it: parts may have come from another container than this one. */
 async function check({ path, bytes, digest, gitOid }: RemoteFile, partial: string): Promise<void> {
   const { size } = await stat(partial);
-  const sha256 = createHash("sha256");
-  const git = createHash("sha1").update(`blob ${size}\0`);
-  if (digest !== undefined || gitOid !== undefined) {
-    for await (const chunk of createReadStream(partial)) {
-      sha256.update(chunk as Buffer);
-      git.update(chunk as Buffer);
-    }
-  }
   const found = [
     [`${size} bytes`, bytes === undefined ? undefined : `${bytes} bytes`],
-    [`sha256:${sha256.digest("hex")}`, digest],
-    [`the git object id ${git.digest("hex")}`, gitOid && `the git object id ${gitOid}`],
-  ] as const;
+    digest === undefined ? [] : [`sha256:${await hashed(partial, createHash("sha256"))}`, digest],
+    gitOid === undefined
+      ? []
+      : [
+          `git's object id ${await hashed(partial, createHash("sha1").update(`blob ${size}\0`))}`,
+          `git's object id ${gitOid}`,
+        ],
+  ];
   const wrong = found.find(([is, promised]) => promised !== undefined && is !== promised);
   if (!wrong) return;
   await rm(partial);
@@ -161,6 +158,11 @@ async function check({ path, bytes, digest, gitOid }: RemoteFile, partial: strin
     hint: "it is read again; if that happens each time, the source serves something else than it lists",
     retryable: true,
   });
+}
+
+async function hashed(path: string, hash: Hash): Promise<string> {
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest("hex");
 }
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
