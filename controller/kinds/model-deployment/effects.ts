@@ -113,8 +113,9 @@ export function resolve(secrets: Pick<SecretReader, "read">): EffectHandler {
   };
 }
 
-/** A FineTuneJob names the key of its token; here it has the hub's own name. */
+/** A FineTuneJob names the key of its token: that one counts, whatever else the Secret has. */
 function withToken(data: Readonly<Record<string, string>>, tokenKey: string | undefined) {
-  const token = tokenKey === undefined ? undefined : data[tokenKey];
-  return token === undefined ? data : { ...data, token };
+  if (tokenKey === undefined) return data;
+  const token = data[tokenKey];
+  return token === undefined ? {} : { token };
 }

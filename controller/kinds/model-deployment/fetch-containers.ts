@@ -57,7 +57,8 @@ function environment({ deployment, revision, workUrl }: Revision, source: Pinned
     ];
   }
   const { secret, endpoint } = source;
-  const keys = SECRET_KEYS[source.resolved.slice(0, 3) as keyof typeof SECRET_KEYS] ?? [];
+  const known = SECRET_KEYS[source.resolved.slice(0, 3) as keyof typeof SECRET_KEYS] ?? [];
+  const keys = secret?.tokenKey === undefined ? known : ["token"];
   return [
     ...(endpoint === undefined ? [] : [{ name: "SLIPWAY_SOURCE_ENDPOINT", value: endpoint }]),
     ...(secret ? keys.map((key) => fromSecret(secret.name, key, secret.tokenKey)) : []),
@@ -68,7 +69,7 @@ function fromSecret(name: string, key: string, tokenKey: string | undefined): En
   return {
     name: `SLIPWAY_SECRET_${key.toUpperCase()}`,
     valueFrom: {
-      secretKeyRef: { name, key: key === "token" && tokenKey !== undefined ? tokenKey : key, optional: true },
+      secretKeyRef: { name, key: tokenKey ?? key, optional: true },
     },
   };
 }

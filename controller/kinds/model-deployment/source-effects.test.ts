@@ -49,6 +49,11 @@ describe("looking up sources", () => {
   test.each([
     ["under the hub's own name", { HF_TOKEN: "hf_secret" }, { name: "hub" }],
     ["under the name that a FineTuneJob gives", { apiKey: "hf_secret" }, { name: "hub", tokenKey: "apiKey" }],
+    [
+      "that a FineTuneJob names, beside another",
+      { HF_TOKEN: "hf_other", apiKey: "hf_secret" },
+      { name: "hub", tokenKey: "apiKey" },
+    ],
   ])("a branch becomes a commit, with the tenant's token %s", async (_, data, secret) => {
     const secrets = secretsWith(data, [new URL(hub.url).host]);
     const found = await resolve(secrets)(input(secret) as never, context);
