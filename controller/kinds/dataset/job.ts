@@ -2,11 +2,10 @@ import type { Dataset } from "../../../schemas/dataset.ts";
 import { FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_OWNER_UID } from "../../../schemas/kind.ts";
 import { digestOf } from "../../graph/canonical.ts";
 import type { KubeObject } from "../../kube/resources.ts";
-import { TOKEN_KEY } from "../fine-tune-job/manifests.ts";
 import { IMAGES } from "../images.ts";
+import { CONTAINER_SECURITY, WORK_POD } from "../pod-parts.ts";
+import { tokenFrom } from "../work-token.ts";
 
-/** Of the user in the image (images/slipway/Dockerfile). */
-const USER = 65_532;
 const ID_LENGTH = 12;
 /** Pods that end without the data being at fault. */
 const RETRIES = 5;
@@ -47,16 +46,7 @@ export function preparationJob(dataset: Dataset, name: string, input: string, ur
       template: {
         metadata: { labels: { ...labels, "app.kubernetes.io/name": "slipway-prepare" } },
         spec: {
-          restartPolicy: "Never",
-          automountServiceAccountToken: false,
-          enableServiceLinks: false,
-          securityContext: {
-            runAsNonRoot: true,
-            runAsUser: USER,
-            runAsGroup: USER,
-            fsGroup: USER,
-            seccompProfile: { type: "RuntimeDefault" },
-          },
+          ...WORK_POD,
           ...options,
           containers: [
             {
@@ -66,18 +56,14 @@ export function preparationJob(dataset: Dataset, name: string, input: string, ur
               args: ["work", "prepare"],
               env: [
                 { name: "SLIPWAY_URL", value: url },
-                { name: "SLIPWAY_TOKEN", valueFrom: { secretKeyRef: { name, key: TOKEN_KEY } } },
+                { name: "SLIPWAY_TOKEN", valueFrom: tokenFrom(name) },
                 { name: "SLIPWAY_INPUT", value: input },
                 { name: "SLIPWAY_WORK", value: "/work" },
                 { name: "HOME", value: "/work" },
                 { name: "TMPDIR", value: "/work" },
               ],
               ...(resources === undefined ? {} : { resources }),
-              securityContext: {
-                allowPrivilegeEscalation: false,
-                readOnlyRootFilesystem: true,
-                capabilities: { drop: ["ALL"] },
-              },
+              securityContext: CONTAINER_SECURITY,
               volumeMounts: [{ name: "work", mountPath: "/work" }],
             },
           ],

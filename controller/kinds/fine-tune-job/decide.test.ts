@@ -18,7 +18,8 @@ import {
 import type { KubeObject } from "../../kube/resources.ts";
 import type { EffectOutcome } from "../../runtime/kind.ts";
 import type { WorkReport } from "../../store/store.ts";
-import { decide, type ObservedJob } from "./decide.ts";
+import { decide } from "./decide.ts";
+import type { ObservedJob } from "./observed.ts";
 import { inputOf } from "./training.ts";
 
 const ARTIFACT = `sha256:${"a".repeat(64)}`;

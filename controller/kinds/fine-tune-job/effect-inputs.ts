@@ -1,9 +1,8 @@
 import type { FineTuneJob } from "../../../schemas/fine-tune-job.ts";
 import { digestOf, type Json } from "../../graph/canonical.ts";
 import { controllerRef } from "../../kube/apply.ts";
-import type { OwnerReference } from "../../kube/resources.ts";
 import type { EffectRequest } from "../../runtime/kind.ts";
-import type { WorkClaims } from "../../work/tokens.ts";
+import type { TokenSecret } from "../work-token.ts";
 import { inputOf, type Training } from "./training.ts";
 
 /** A Secret that the pod will use, and where it will send it. */
@@ -15,16 +14,12 @@ export interface SecretUse {
 }
 
 /** Before a training starts: may it use the Secrets that it names, and has it a token? */
-export interface AdmitInput {
+export interface AdmitInput extends TokenSecret {
   readonly namespace: string;
   readonly account: string;
   readonly secrets: readonly SecretUse[];
   /** Artifacts that it starts from: the base model, a checkpoint. */
   readonly artifacts: readonly string[];
-  readonly claims: WorkClaims;
-  /** Name of the Secret with the token. */
-  readonly name: string;
-  readonly owner: OwnerReference;
 }
 
 /** After a training: is what the pod says it stored there, and its own? */

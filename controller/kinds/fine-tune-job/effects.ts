@@ -1,15 +1,12 @@
-import { FIELD_MANAGER, LABEL_MANAGED_BY } from "../../../schemas/kind.ts";
 import { SlipwayError } from "../../errors.ts";
 import type { KubeClient } from "../../kube/client.ts";
-import { isAlreadyExists } from "../../kube/kube-error.ts";
-import { Secret } from "../../kube/resources.ts";
 import { assertHostAllowed, type SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler } from "../../runtime/kind.ts";
 import type { BlobStore, ReportStore } from "../../store/store.ts";
 import { assertMadeIn, readManifest } from "../../work/artifacts.ts";
 import type { WorkTokens } from "../../work/tokens.ts";
+import { createTokenSecret } from "../work-token.ts";
 import type { AdmitInput, VerifyInput } from "./effect-inputs.ts";
-import { TOKEN_KEY } from "./manifests.ts";
 
 export interface EffectDependencies {
   readonly client: Pick<KubeClient, "create">;
@@ -21,11 +18,10 @@ export interface EffectDependencies {
 
 /**
  * Checks that the tenant may use each Secret, and that it may go where the pod will send it; then makes the Secret
- * with the pod's token. The controller may create Secrets and read none (docs/adr/007-tokens-are-created-not-read.md):
- * one that is there already is of this training, because its name is.
+ * with the pod's token.
  */
 export function admit(dependencies: EffectDependencies): EffectHandler {
-  const { client, secrets, tokens } = dependencies;
+  const { secrets } = dependencies;
   return async (value, { signal }) => {
     const {
       namespace,
@@ -47,23 +43,7 @@ export function admit(dependencies: EffectDependencies): EffectHandler {
       }
       assertHostAllowed(use.url, secret, `${namespace}/${use.name}`);
     }
-    const object = {
-      apiVersion: "v1",
-      kind: "Secret",
-      metadata: {
-        name,
-        namespace,
-        labels: { [LABEL_MANAGED_BY]: FIELD_MANAGER },
-        ownerReferences: [owner],
-      },
-      type: "Opaque",
-      stringData: { [TOKEN_KEY]: tokens.issue(claims) },
-    };
-    try {
-      await client.create(Secret, object, { fieldManager: FIELD_MANAGER, signal });
-    } catch (error) {
-      if (!isAlreadyExists(error)) throw error;
-    }
+    await createTokenSecret({ name, claims, owner }, dependencies, signal);
     return { secret: name };
   };
 }

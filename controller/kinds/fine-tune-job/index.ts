@@ -7,10 +7,11 @@ import type { Kind, View } from "../../runtime/kind.ts";
 import { sharedDependency } from "../shared-with.ts";
 import { tenantOf } from "../tenant.ts";
 import { DATASET, FINE_TUNE_JOB, REPOSITORY } from "../types.ts";
-import { decide, type ObservedJob } from "./decide.ts";
+import { decide } from "./decide.ts";
 import { admit, type EffectDependencies, verify } from "./effects.ts";
 import { hostedEffects } from "./hosted/effects.ts";
 import { releaseRequest } from "./hosted/inputs.ts";
+import type { ObservedJob } from "./observed.ts";
 
 export interface FineTuneDependencies extends EffectDependencies {
   /** The controller as pods reach it, without a slash at the end. */

@@ -4,12 +4,12 @@ import { FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_OWNER_UID, LABEL_REVISION } from
 import { canonicalJson, digestOf } from "../../graph/canonical.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import { IMAGES } from "../images.ts";
+import { CONTAINER_SECURITY, WORK_POD } from "../pod-parts.ts";
+import { tokenFrom } from "../work-token.ts";
 import { BASE_FOLDER, claimOf, jobSpec } from "./job-spec.ts";
 import { FINAL_EXIT_CODES } from "./pods.ts";
 import { inputOf, type Training } from "./training.ts";
 
-/** Of the user in the image (images/trainer/Dockerfile). */
-const USER = 65_532;
 /** A pod that is asked to stop stores a checkpoint first. */
 const GRACE_SECONDS = 120;
 const ID_LENGTH = 12;
@@ -22,9 +22,6 @@ export function childName(job: FineTuneJob, training: Training): string {
   const id = digestOf({ uid: job.metadata.uid ?? "", input: inputOf(training) }).slice(0, ID_LENGTH);
   return `${job.metadata.name.slice(0, 63 - ID_LENGTH - 1).replace(/[-.]+$/, "")}-${id}`;
 }
-
-/** The key of the token in its Secret. */
-export const TOKEN_KEY = "token";
 
 /** @param url of the controller, as pods reach it */
 export function configMap(job: FineTuneJob, training: Training, url: string): KubeObject {
@@ -98,17 +95,8 @@ function podSpec(spec: FineTuneJobSpec, name: string): Record<string, unknown> {
   const { image, imagePullPolicy, resources, ...options } = pod;
   const claim = claimOf(baseModel.source);
   return {
-    restartPolicy: "Never",
+    ...WORK_POD,
     terminationGracePeriodSeconds: GRACE_SECONDS,
-    automountServiceAccountToken: false,
-    enableServiceLinks: false,
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: USER,
-      runAsGroup: USER,
-      fsGroup: USER,
-      seccompProfile: { type: "RuntimeDefault" },
-    },
     ...options,
     containers: [
       {
@@ -118,11 +106,7 @@ function podSpec(spec: FineTuneJobSpec, name: string): Record<string, unknown> {
         args: ["/etc/slipway/spec.json"],
         env: environment(spec, name),
         ...(resources === undefined ? {} : { resources }),
-        securityContext: {
-          allowPrivilegeEscalation: false,
-          readOnlyRootFilesystem: true,
-          capabilities: { drop: ["ALL"] },
-        },
+        securityContext: CONTAINER_SECURITY,
         volumeMounts: [
           { name: "spec", mountPath: "/etc/slipway", readOnly: true },
           { name: "work", mountPath: "/work" },
@@ -156,7 +140,7 @@ function environment({ baseModel, mlflow }: FineTuneJobSpec, name: string): Reco
   });
   return [
     { name: "SLIPWAY_URL", valueFrom: { configMapKeyRef: { name, key: "url" } } },
-    secret("SLIPWAY_TOKEN", name, TOKEN_KEY),
+    { name: "SLIPWAY_TOKEN", valueFrom: tokenFrom(name) },
     { name: "SLIPWAY_WORK", value: "/work" },
     // Libraries keep their caches at home, and the image cannot be written.
     { name: "HOME", value: "/work" },

@@ -1,9 +1,6 @@
-import { FIELD_MANAGER, LABEL_MANAGED_BY } from "../../../schemas/kind.ts";
 import { probeEndpoint } from "../../eval/model/probe.ts";
 import type { Json } from "../../graph/canonical.ts";
 import type { KubeClient } from "../../kube/client.ts";
-import { isAlreadyExists } from "../../kube/kube-error.ts";
-import { Secret } from "../../kube/resources.ts";
 import { assertHostAllowed, type SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler } from "../../runtime/kind.ts";
 import { credentialsOf, homeOf, resolveSource } from "../../sources/index.ts";
@@ -11,8 +8,8 @@ import { listingDigest } from "../../sources/listing.ts";
 import type { BlobStore, ReportStore } from "../../store/store.ts";
 import { assertMadeIn } from "../../work/artifacts.ts";
 import type { WorkTokens } from "../../work/tokens.ts";
+import { createTokenSecret } from "../work-token.ts";
 import type { ProbeOutput } from "./decide.ts";
-import { TOKEN_KEY } from "./fetch-containers.ts";
 import type { AddressProbe } from "./probing.ts";
 import type { AdmitInput, ResolveInput } from "./resolving.ts";
 import type { Source } from "./sources.ts";
@@ -40,33 +37,17 @@ export interface AdmitDependencies {
 
 /**
  * Checks that the tenant may use each Secret, that it may go where the pod will send it, and that each artifact is of
- * this namespace; then makes the Secret with the revision's token. One that is there already is of this revision, because its name is.
+ * this namespace; then makes the Secret with the revision's token.
  */
 export function admit(dependencies: AdmitDependencies): EffectHandler {
-  const { client, secrets, tokens } = dependencies;
+  const { secrets } = dependencies;
   return async (value, { signal }) => {
     const { namespace, serviceAccountName, sources, token } = value as unknown as AdmitInput;
     for (const source of sources)
       await checkSecret(source, { namespace, serviceAccountName }, secrets, signal);
     if (!token) return {};
     for (const artifact of token.claims.read) await assertMadeIn(namespace, artifact, dependencies);
-    const object = {
-      apiVersion: "v1",
-      kind: "Secret",
-      metadata: {
-        name: token.name,
-        namespace,
-        labels: { [LABEL_MANAGED_BY]: FIELD_MANAGER },
-        ownerReferences: [token.owner],
-      },
-      type: "Opaque",
-      stringData: { [TOKEN_KEY]: tokens.issue(token.claims) },
-    };
-    try {
-      await client.create(Secret, object, { fieldManager: FIELD_MANAGER, signal });
-    } catch (error) {
-      if (!isAlreadyExists(error)) throw error;
-    }
+    await createTokenSecret(token, dependencies, signal);
     return { secret: token.name };
   };
 }

@@ -1,10 +1,10 @@
 import { IMAGES } from "../images.ts";
+import { CONTAINER_SECURITY } from "../pod-parts.ts";
+import { tokenFrom } from "../work-token.ts";
 import { childName, type Revision } from "./names.ts";
 import type { EnvVar } from "./runtimes/types.ts";
 import { claimOf, folderOf, MODELS, type PinnedSource } from "./sources.ts";
 
-/** The key of the token in the revision's Secret. */
-export const TOKEN_KEY = "token";
 /** Keys that a source's Secret may have; the controller has checked that those which are needed are there. */
 const SECRET_KEYS = {
   "hf:": ["HF_TOKEN", "token"],
@@ -35,9 +35,7 @@ export function fetchContainers(of: Revision, user: number): Record<string, unkn
         runAsNonRoot: true,
         runAsUser: user,
         runAsGroup: user,
-        allowPrivilegeEscalation: false,
-        readOnlyRootFilesystem: true,
-        capabilities: { drop: ["ALL"] },
+        ...CONTAINER_SECURITY,
       },
       volumeMounts: [{ name: "models", mountPath: MODELS }],
     }));
@@ -50,10 +48,7 @@ function environment({ deployment, revision, workUrl }: Revision, source: Pinned
   if (source.resolved.startsWith("artifact:")) {
     return [
       { name: "SLIPWAY_URL", value: workUrl ?? "" },
-      {
-        name: "SLIPWAY_TOKEN",
-        valueFrom: { secretKeyRef: { name: childName(deployment, revision), key: TOKEN_KEY } },
-      },
+      { name: "SLIPWAY_TOKEN", valueFrom: tokenFrom(childName(deployment, revision)) },
     ];
   }
   const { secret, endpoint } = source;

@@ -1,10 +1,9 @@
 import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
 import { digestOf, type Json } from "../../graph/canonical.ts";
 import { controllerRef } from "../../kube/apply.ts";
-import type { OwnerReference } from "../../kube/resources.ts";
 import type { EffectOutcome, EffectRequest } from "../../runtime/kind.ts";
 import { requestedAt } from "../../runtime/status.ts";
-import type { WorkClaims } from "../../work/tokens.ts";
+import type { TokenSecret } from "../work-token.ts";
 import { needsToken } from "./fetch-containers.ts";
 import { childName } from "./names.ts";
 import { isPinned, type PinnedSource, pinned, type Source } from "./sources.ts";
@@ -26,7 +25,7 @@ export interface AdmitInput {
   readonly serviceAccountName: string;
   readonly sources: readonly Source[];
   /** Absent where nothing comes from the controller. */
-  readonly token?: { readonly name: string; readonly claims: WorkClaims; readonly owner: OwnerReference };
+  readonly token?: TokenSecret;
 }
 
 export type Step<T> =
