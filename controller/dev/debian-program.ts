@@ -1,10 +1,7 @@
-import { execFile } from "node:child_process";
 import { access, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
+import { aptUpdate, debianFile, unpackDebian } from "./apt.ts";
 import { type CacheOptions, cached } from "./cache.ts";
-
-const run = promisify(execFile);
 
 /** Debian's packages of the monitoring systems, by the program that is wanted of each. */
 const PACKAGES = { prometheus: "prometheus", "prometheus-alertmanager": "prometheus-alertmanager" } as const;
@@ -16,16 +13,19 @@ const PACKAGES = { prometheus: "prometheus", "prometheus-alertmanager": "prometh
 export async function debianProgram(name: keyof typeof PACKAGES, options: CacheOptions): Promise<string> {
   const installed = join("/usr/bin", name);
   if (await exists(installed)) return installed;
-  const artifact = { name: `debian-${name}`, version: "bookworm", inputs: "1".repeat(12) };
-  const folder = await cached(artifact, options, async (draft) => {
-    options.report(`unpacking Debian's ${name}`);
-    const download = () => run("apt-get", ["download", "-qq", PACKAGES[name]], { cwd: draft });
-    // A fresh machine has no lists yet.
-    await download().catch(() => run("apt-get", ["update", "-qq"]).then(download));
-    await run("sh", ["-c", "dpkg-deb -x *.deb root && rm *.deb"], { cwd: draft });
-  });
+  // A fresh machine has no lists yet, and old ones name files that are gone.
+  const folder = await unpacked(name, options).catch(() => aptUpdate().then(() => unpacked(name, options)));
   if (name === "prometheus-alertmanager") await haveTemplates(folder);
   return join(folder, "root", "usr", "bin", name);
+}
+
+/** Known by the digest of the package's file: another release of Debian, or an update, is another folder. */
+async function unpacked(name: keyof typeof PACKAGES, options: CacheOptions): Promise<string> {
+  const { version, digest } = await debianFile(PACKAGES[name]);
+  return cached({ name: `debian-${name}`, version, inputs: digest }, options, (draft) => {
+    options.report(`unpacking Debian's ${name} ${version}`);
+    return unpackDebian(PACKAGES[name], draft);
+  });
 }
 
 /** Debian's Alertmanager reads its own templates from where the package puts them, and from nowhere else. */

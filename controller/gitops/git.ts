@@ -1,16 +1,14 @@
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type SimpleGit, simpleGit } from "simple-git";
 import { SlipwayError } from "../errors.ts";
+import { fetchError } from "./git-fetch-error.ts";
+import { type GitCredentials, gitEnvironment, runGit } from "./git-process.ts";
 import { isManifestName, LIMITS, type Source, type SourceEntry } from "./source.ts";
 
-export interface GitCredentials {
-  readonly username: string;
-  readonly password: string;
-}
+export type { GitCredentials } from "./git-process.ts";
 
 /** The merge of two commits: a tree to read, or the files that conflict. */
 export type MergeResult = { readonly tree: string } | { readonly conflicts: readonly string[] };
@@ -19,8 +17,6 @@ export type MergeResult = { readonly tree: string } | { readonly conflicts: read
 const SILENCE_MS = 60_000;
 /** Longest that a fetch may run. */
 const FETCH_TIMEOUT_MS = 10 * 60_000;
-/** Longest that a local git command may run. */
-const LOCAL_TIMEOUT_MS = 60_000;
 /** Most bytes of a tree's listing: names of up to 4 KiB, and trees that repeat themselves, are cheap to push. */
 const MAX_LISTING_BYTES = 64 << 20;
 /** Most files that either side of a merge may have. */
@@ -81,43 +77,8 @@ export class GitMirror {
     return new GitMirror(dir, dir, false);
   }
 
-  #environment(): Record<string, string> {
-    // Credentials go by environment, bound to this URL, so that they show neither in `ps` nor in a config file.
-    const config: [string, string][] = [
-      ["http.followRedirects", "false"],
-      ["core.hooksPath", "/dev/null"],
-      ["gc.auto", "0"],
-      ["fetch.fsckObjects", "true"],
-      ["merge.renameLimit", "1000"],
-    ];
-    if (this.#credentials) {
-      const { username, password } = this.#credentials;
-      const basic = Buffer.from(`${username}:${password}`).toString("base64");
-      config.push([`http.${this.#url}.extraHeader`, `Authorization: Basic ${basic}`]);
-    }
-    const env: Record<string, string> = {
-      PATH: process.env.PATH ?? "/usr/bin:/bin",
-      HOME: "/nonexistent",
-      LC_ALL: "C",
-      GIT_CONFIG_NOSYSTEM: "1",
-      GIT_CONFIG_GLOBAL: "/dev/null",
-      GIT_TERMINAL_PROMPT: "0",
-      GIT_ALLOW_PROTOCOL: "https:http",
-      GIT_CONFIG_COUNT: String(config.length),
-    };
-    for (const name of ["SSL_CERT_FILE", "GIT_SSL_CAINFO"]) {
-      const value = process.env[name];
-      if (value) env[name] = value;
-    }
-    config.forEach(([key, value], i) => {
-      env[`GIT_CONFIG_KEY_${i}`] = key;
-      env[`GIT_CONFIG_VALUE_${i}`] = value;
-    });
-    return env;
-  }
-
   #git(signal?: AbortSignal): SimpleGit {
-    const environment = this.#environment();
+    const environment = gitEnvironment(this.#url, this.#credentials);
     return simpleGit({
       // By default an exit code counts only with text on stderr: a git that was killed would have succeeded.
       errors: (error, { exitCode, stdErr }) =>
@@ -230,6 +191,10 @@ export class GitMirror {
     };
   }
 
+  #run(args: readonly string[], limits?: Parameters<typeof runGit>[2]) {
+    return runGit(args, { cwd: this.#dir, env: gitEnvironment(this.#url, this.#credentials) }, limits);
+  }
+
   async #list(treeish: string, path: string, limit: number): Promise<SourceEntry[]> {
     if (!OBJECT_ID.test(treeish))
       throw new SlipwayError("GitReadFailed", `${JSON.stringify(treeish.slice(0, 80))} is not an object id`);
@@ -272,60 +237,6 @@ export class GitMirror {
     }
     return contents;
   }
-
-  /**
-   * Runs a local git command.
-   * @param limits.maxBytes, limits.maxNul stop it, with `overflow`, when it prints more
-   * @throws SlipwayError GitMissing, GitTimeout
-   */
-  #run(args: string[], limits: { stdin?: string; maxBytes?: number; maxNul?: number } = {}): Promise<Output> {
-    const { stdin = "", maxBytes = Number.POSITIVE_INFINITY, maxNul = Number.POSITIVE_INFINITY } = limits;
-    return new Promise((resolve, reject) => {
-      const child = spawn("git", args, {
-        cwd: this.#dir,
-        env: this.#environment(),
-        stdio: ["pipe", "pipe", "pipe"],
-        timeout: LOCAL_TIMEOUT_MS,
-        killSignal: "SIGKILL",
-      });
-      const stdout: Buffer[] = [];
-      let stderr = "";
-      let bytes = 0;
-      let nuls = 0;
-      let overflow = false;
-      child.stdout.on("data", (chunk: Buffer) => {
-        if (overflow) return;
-        bytes += chunk.byteLength;
-        if (maxNul < Number.POSITIVE_INFINITY) for (const byte of chunk) if (byte === 0) nuls += 1;
-        overflow = bytes > maxBytes || nuls > maxNul;
-        if (overflow) child.kill("SIGKILL");
-        else stdout.push(chunk);
-      });
-      child.stderr.on("data", (chunk: Buffer) => {
-        if (stderr.length < 4096) stderr += chunk.toString("utf8");
-      });
-      child.on("error", (cause) =>
-        reject(
-          new SlipwayError("GitMissing", "cannot run git", { cause, hint: "install git 2.39 or later" }),
-        ),
-      );
-      child.on("close", (code, killedBy) => {
-        if (killedBy !== null && !overflow) {
-          const message = `git ${args[0]} was ended by ${killedBy} (it may take ${LOCAL_TIMEOUT_MS / 1000} s)`;
-          reject(new SlipwayError("GitTimeout", message, { retryable: true }));
-        } else resolve({ code: code ?? -1, stdout: Buffer.concat(stdout), stderr, overflow });
-      });
-      child.stdin.on("error", () => {}); // EPIPE when git ended early: its exit code tells
-      child.stdin.end(stdin);
-    });
-  }
-}
-
-interface Output {
-  readonly code: number;
-  readonly stdout: Buffer;
-  readonly stderr: string;
-  readonly overflow: boolean;
 }
 
 /** For tests: both have defaults that fit a large repository on a slow line. */
@@ -367,30 +278,6 @@ export function parseTree(output: string): SourceEntry[] {
     else if (isManifestName(path)) entries.push({ path, id, size: 0, link: true });
   }
   return entries;
-}
-
-function fetchError(text: string, url: string, refs: readonly string[]): SlipwayError {
-  if (/Authentication failed|could not read Username|HTTP 40[13]|error: 40[13]/i.test(text)) {
-    return new SlipwayError("GitUnauthorized", `${url} refused the credentials`, {
-      hint: "check username and password in the Secret of spec.secretRef",
-    });
-  }
-  if (/couldn't find remote ref/i.test(text)) {
-    return new SlipwayError("GitRefNotFound", `${url} has no ${refs.join(", ")}`, {
-      hint: "check spec.branch",
-    });
-  }
-  if (/repository .* not found|error: 404/i.test(text)) {
-    return new SlipwayError("GitNotFound", `there is no repository at ${url}`, {
-      hint: "check spec.url and spec.secretRef",
-    });
-  }
-  // Progress comes first; what went wrong is marked.
-  const lines = text.split("\n").filter((line) => line.trim() !== "");
-  const firstLine = lines.find((line) => /^\s*(fatal|error): /.test(line)) ?? lines[0] ?? "unknown error";
-  return new SlipwayError("GitUnreachable", `cannot fetch ${url}: ${firstLine.slice(0, 300)}`, {
-    retryable: true,
-  });
 }
 
 /** The repository that a folder of a clone lies in, to read its commits; nothing is fetched. */

@@ -1,5 +1,6 @@
 import type { Logger } from "../log.ts";
-import { accept, type KubeClient, named } from "./client.ts";
+import { accept, named } from "./calls.ts";
+import type { KubeClient } from "./client.ts";
 import { sleep } from "./deadline.ts";
 import { KubeError } from "./kube-error.ts";
 import { type KubeObject, keyOf, type ResourceType, resourcePath } from "./resources.ts";

@@ -1,13 +1,20 @@
 import { execFile } from "node:child_process";
-import { access, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { SlipwayError } from "../../errors.ts";
+import { requireSystemFiles, type SystemNeeds } from "../apt.ts";
 import { type CacheOptions, cached, digestFiles } from "../cache.ts";
 
 const run = promisify(execFile);
 
 export const DEBIAN = "bookworm";
+
+const MMDEBSTRAP: SystemNeeds = {
+  files: [["/usr/bin/mmdebstrap", "mmdebstrap"]],
+  code: "ImageFailed",
+  otherwise: "build images/*/Dockerfile with Docker",
+};
 
 /**
  * A Debian root as an image's lowest layer, made from Debian's packages without a registry or a container engine.
@@ -15,7 +22,7 @@ export const DEBIAN = "bookworm";
  * @returns the layer, a tar
  */
 export async function debianLayer(packages: string, options: CacheOptions): Promise<string> {
-  await requireMmdebstrap(options);
+  await requireSystemFiles(MMDEBSTRAP, options);
   const inputs = await digestFiles([packages], DEBIAN, ...FLAGS);
   const names = (await readFile(packages, "utf8")).split("\n").filter((line) => line.trim() !== "");
   const folder = await cached({ name: "debian", version: DEBIAN, inputs }, options, async (draft) => {
@@ -43,32 +50,3 @@ const FLAGS = [
   "--dpkgopt=path-exclude=/usr/share/man/*",
   "--dpkgopt=path-exclude=/usr/share/locale/*",
 ];
-
-async function requireMmdebstrap({ report }: CacheOptions): Promise<void> {
-  if (await exists("/usr/bin/mmdebstrap")) return;
-  report("installing mmdebstrap");
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  await run("apt-get", ["update", "-qq"], { env })
-    .then(() =>
-      run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "mmdebstrap"], {
-        env,
-        maxBuffer: 16 << 20,
-      }),
-    )
-    .catch((cause: unknown) => {
-      throw new SlipwayError(
-        "ImageFailed",
-        "mmdebstrap is needed to make images, and could not be installed",
-        {
-          cause,
-          hint: "install it by hand: apt-get install mmdebstrap; or build images/*/Dockerfile with Docker",
-        },
-      );
-    });
-}
-
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

@@ -3,6 +3,7 @@ import { cp, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { SlipwayError } from "../../errors.ts";
+import { requireSystemFiles, type SystemNeeds } from "../apt.ts";
 import { type CacheOptions, cached, digestFiles } from "../cache.ts";
 import { type ImageSpec, keepLayerDigest, writeLayer } from "../node/image-tar.ts";
 import { cloneRoot, filesBelow } from "./clone.ts";
@@ -16,6 +17,19 @@ export type TrainerSet = "torch" | "tensorflow";
 /** What the environment is made from; the program itself changes more often and is a layer of its own. */
 const ENVIRONMENT = ["images/trainer/stage.sh", "workers/trainer/install.sh", "workers/trainer/cpu_only.py"];
 const PROGRAM = "workers/trainer/slipway_trainer";
+
+/** What images/trainer/Dockerfile installs for it. The Python is that of the image's Debian (images/debian.ts). */
+const PYTHON: SystemNeeds = {
+  files: [
+    ["/usr/bin/python3.11", "python3"],
+    ["/usr/lib/python3.11/ensurepip/__init__.py", "python3-venv"],
+    ["/usr/bin/gcc", "gcc"],
+    ["/usr/include/stdio.h", "libc6-dev"],
+    ["/usr/bin/readelf", "binutils"],
+  ],
+  code: "ImageFailed",
+  otherwise: "build images/trainer/Dockerfile with Docker",
+};
 
 /**
  * The image of the trainer, from a clone; the same as images/trainer/Dockerfile makes. Its layers stay files in the
@@ -44,6 +58,7 @@ async function environmentLayer(set: TrainerSet, root: string, options: CacheOpt
   );
   const artifact = { name: `trainer-environment-${set}`, version: "python3", inputs };
   const folder = await cached(artifact, options, async (draft) => {
+    await requireSystemFiles(PYTHON, options);
     options.report(`installing the trainer's environment (${set}): some minutes`);
     const stage = join(draft, "stage");
     await run(join(root, "images", "trainer", "stage.sh"), [set, stage], {
@@ -54,7 +69,7 @@ async function environmentLayer(set: TrainerSet, root: string, options: CacheOpt
       throw new SlipwayError(
         "ImageFailed",
         `the trainer's environment could not be installed: ${(cause.stderr || cause.message).slice(-2000)}`,
-        { cause, hint: "it needs python3-venv, gcc and binutils, and a package index: PIP_INDEX_URL" },
+        { cause, hint: "it needs a package index: PIP_INDEX_URL" },
       );
     });
     options.report("writing the trainer's environment");

@@ -1,15 +1,12 @@
-import { execFile } from "node:child_process";
-import { access, symlink } from "node:fs/promises";
+import { symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { SlipwayError } from "../../errors.ts";
+import { requireSystemFiles, type SystemFile } from "../apt.ts";
 import { downloadElse, goArch, KUBERNETES_VARIABLES, KUBERNETES_VERSION } from "../binaries.ts";
 import { type CacheOptions, cached, digestFiles } from "../cache.ts";
 import { checksumFor, Downloader } from "../download.ts";
 import { goBuild, goFlags } from "../go-build.ts";
 import { buildModule } from "../paths.ts";
-
-const run = promisify(execFile);
 
 /** The version pinned by `build/dns/go.mod`; a test compares them. */
 export const COREDNS_VERSION = "1.14.7";
@@ -78,8 +75,8 @@ async function downloadPrograms(bin: string, options: CacheOptions): Promise<voi
   }
 }
 
-/** What a node needs of the system: a program or file, and Debian's package with it. */
-const SYSTEM = [
+/** What a node needs of the system. */
+const SYSTEM: readonly SystemFile[] = [
   ["/usr/bin/containerd", "containerd"],
   ["/usr/sbin/runc", "runc"],
   ["/usr/lib/cni/bridge", "containernetworking-plugins"],
@@ -89,7 +86,7 @@ const SYSTEM = [
   ["/usr/sbin/sysctl", "procps"],
   ["/usr/bin/openssl", "openssl"],
   ["/bin/busybox", "busybox-static"],
-] as const;
+];
 
 /** Where Debian's package keeps the network plugins. */
 export const CNI_BIN = "/usr/lib/cni";
@@ -98,38 +95,11 @@ export const CNI_BIN = "/usr/lib/cni";
  * Sees to the system's programs: on Debian, as root, the missing ones are installed.
  * @throws SlipwayError NodeUnavailable with what to install, or why there can be no node here
  */
-export async function requireSystemPrograms({ report }: Pick<CacheOptions, "report">): Promise<void> {
+export async function requireSystemPrograms(options: CacheOptions): Promise<void> {
   if (process.platform !== "linux" || process.getuid?.() !== 0) {
     throw new SlipwayError("NodeUnavailable", "a local node needs Linux and root", {
       hint: "use kind (https://kind.sigs.k8s.io) or name a cluster with --kubeconfig",
     });
   }
-  const missing = await missingPackages();
-  if (missing.length === 0) return;
-  const install = `apt-get install -y --no-install-recommends ${missing.join(" ")}`;
-  report(`installing ${missing.join(", ")}`);
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  await run("apt-get", ["update", "-qq"], { env })
-    .then(() => run("sh", ["-c", install], { env, maxBuffer: 16 << 20 }))
-    .catch((cause: unknown) => {
-      throw new SlipwayError("NodeUnavailable", `${missing.join(", ")} could not be installed`, {
-        cause,
-        hint: `install them by hand: ${install}`,
-      });
-    });
-  const still = await missingPackages();
-  if (still.length > 0) {
-    throw new SlipwayError(
-      "NodeUnavailable",
-      `${still.join(", ")} is installed but not where Debian puts it`,
-    );
-  }
-}
-
-async function missingPackages(): Promise<string[]> {
-  const missing: string[] = [];
-  for (const [path, name] of SYSTEM) {
-    await access(path).catch(() => missing.push(name));
-  }
-  return missing;
+  await requireSystemFiles({ files: SYSTEM, code: "NodeUnavailable" }, options);
 }
