@@ -131,4 +131,12 @@ describe("the manifests of", () => {
       Object.keys(RUNTIME).sort(),
     );
   });
+
+  test.each(
+    Object.entries(RUNTIME)
+      .filter(([name]) => name !== "Custom")
+      .flatMap(([name, { image }]) => [0, 1].map((gpus) => [name, gpus, image({ gpus })] as const)),
+  )("%s with %i GPUs names the version of its image", (_, __, image) => {
+    expect(image).toMatch(/^[\w.-]+\.\w+\/[\w./-]+:(\w+-)*[bv]?\d+[.\d]*$/);
+  });
 });

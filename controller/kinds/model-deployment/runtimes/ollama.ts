@@ -5,6 +5,7 @@ const FOLDER = "/ollama";
 /*
  * Server settings: https://docs.ollama.com/faq (OLLAMA_HOST, OLLAMA_MODELS, OLLAMA_KEEP_ALIVE)
  * Models from files, and adapters: https://docs.ollama.com/import and https://docs.ollama.com/modelfile
+ * Image: https://docs.ollama.com/docker; 0.12.3 is sha256:c622a7adec67cf5bd7fe1802b7e26aa583a955a54e91d132889301f50c3e0bd0
  * It serves what was created, so the model is created when the server has started; then `ollama show` knows it.
  */
 export const ollama: Runtime = {

@@ -3,6 +3,7 @@ import { baseName, namedAdapters, type Runtime, weights } from "./types.ts";
 /*
  * Arguments: https://docs.sglang.io/advanced_features/server_arguments.html (it listens on 127.0.0.1 unless told)
  * Image, /dev/shm and probes: https://docs.sglang.io/references/multi_node_deployment/deploy_on_k8s.html
+ * Its tag v0.5.3, for all GPUs: https://github.com/sgl-project/sglang/releases/tag/v0.5.3
  * Adapters, and how clients name them (base:adapter): https://docs.sglang.io/advanced_features/lora.html
  */
 export const sglang: Runtime = {

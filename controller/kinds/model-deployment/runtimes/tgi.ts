@@ -2,7 +2,8 @@ import { namedAdapters, type Runtime, weights } from "./types.ts";
 
 /*
  * Arguments: https://huggingface.co/docs/text-generation-inference/reference/launcher
- * Image and /dev/shm (1 GiB for NCCL): https://huggingface.co/docs/text-generation-inference/installation_nvidia
+ * Image (3.3.5 is the one that its README runs) and /dev/shm (1 GiB for NCCL):
+ * https://huggingface.co/docs/text-generation-inference/installation_nvidia
  * Adapters: https://huggingface.co/docs/text-generation-inference/conceptual/lora
  * Metrics: https://huggingface.co/docs/text-generation-inference/reference/metrics
  */

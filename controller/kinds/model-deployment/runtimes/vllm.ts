@@ -2,7 +2,8 @@ import { baseName, namedAdapters, type Runtime, weights } from "./types.ts";
 
 /*
  * Arguments: https://docs.vllm.ai/en/latest/cli/serve/
- * Image and /dev/shm: https://docs.vllm.ai/en/latest/deployment/docker/ ("shared memory ... for tensor parallel inference")
+ * Image and /dev/shm: https://docs.vllm.ai/en/latest/deployment/docker/ ("shared memory ... for tensor parallel inference");
+ * each release has an image of its name: https://github.com/vllm-project/vllm/releases/tag/v0.11.0
  * Probes on Kubernetes: https://docs.vllm.ai/en/latest/deployment/k8s/
  * Adapters: https://docs.vllm.ai/en/latest/features/lora/
  */
