@@ -108,6 +108,11 @@ export const modelDeploymentStatus = z.strictObject({
       phase: z.enum(["Starting", "Evaluating", "Blocked"]),
       reason: z.string().max(128),
       message: z.string().max(2048),
+      tried: revision
+        .optional()
+        .describe(
+          "Of one that was stopped: the spec that was tried, but for its replicas. Another is tried anew.",
+        ),
     })
     .optional()
     .describe("A change on its way, or one that was stopped."),

@@ -97,8 +97,8 @@ export function bundleInput(
   };
 }
 
-/** Autoscalers move the replicas: a run would begin anew with each of their steps. */
-function withoutReplicas({ inCluster, ...spec }: ModelDeployment["spec"]): ModelDeployment["spec"] {
+/** Autoscalers move the replicas: a run or a stopped rollout would begin anew with each of their steps. */
+export function withoutReplicas({ inCluster, ...spec }: ModelDeployment["spec"]): ModelDeployment["spec"] {
   if (!inCluster) return spec;
   const { replicas: _, ...rest } = inCluster;
   return { ...spec, inCluster: rest };

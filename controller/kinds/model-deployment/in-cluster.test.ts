@@ -149,11 +149,33 @@ describe("a change", () => {
     cluster.exhausted.clear();
     cluster.settle();
     expect(cluster.pods[name]).toBe(0);
+    // An autoscaler moves what serves, and mends nothing.
+    cluster.edit({ replicas: 3 });
+    cluster.settle();
+    expect(Object.values(cluster.pods).sort()).toEqual([0, 3]);
+    cluster.edit({ replicas: 2 });
     const { metadata } = cluster.deployment;
     const annotations = { "slipway.dev/requestedAt": "now" };
     cluster.deployment = { ...cluster.deployment, metadata: { ...metadata, annotations } };
     cluster.settle();
     expect(conditionsOf(cluster.settle())).toContain("Ready=True/EndpointAnswers");
+    expect(cluster.pods[name]).toBe(2);
+  });
+
+  test("of the time to start tries a stopped revision again", () => {
+    const cluster = serving();
+    const known = new Set(Object.keys(cluster.pods));
+    cluster.edit({ args: ["--slow"] });
+    cluster.step();
+    const name = Object.keys(cluster.pods).find((each) => !known.has(each)) ?? "";
+    cluster.broken.add(name);
+    cluster.exhausted.add(name);
+    cluster.settle();
+    expect(cluster.pods[name]).toBe(0);
+    cluster.broken.clear();
+    cluster.exhausted.clear();
+    cluster.edit({ startupTimeout: "1h" });
+    cluster.settle();
     expect(cluster.pods[name]).toBe(2);
   });
 

@@ -101,7 +101,7 @@ function rollOut(
   const available = availability(observed, present, plan.switches, effects, now);
   const switchedAt =
     plan.switches || !present.main ? now.toISOString() : (present.switchedAt ?? now.toISOString());
-  const progress = { revision, plan, gates, trouble, candidate, asked };
+  const progress = { deployment, revision, plan, gates, trouble, candidate, asked };
   return {
     children: [...childrenOf(observed, present, of, plan, switchedAt), ...runs],
     effects,

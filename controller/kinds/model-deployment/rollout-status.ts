@@ -1,8 +1,10 @@
 import type { Condition } from "../../../schemas/common.ts";
 import type { ModelDeployment, ModelDeploymentStatus } from "../../../schemas/model-deployment.ts";
+import { digestOf } from "../../graph/canonical.ts";
 import { condition, ready, reconciling, stalled } from "../../runtime/conditions.ts";
 import type { EventNote } from "../../runtime/kind.ts";
 import { requestedAt } from "../../runtime/status.ts";
+import { withoutReplicas } from "../eval-suite/bundle-input.ts";
 import type { Available } from "./availability.ts";
 import type { Gates } from "./gates.ts";
 import { podProgress } from "./pods.ts";
@@ -13,6 +15,7 @@ import type { Missing } from "./sources.ts";
 
 /** A rollout as far as it was decided, for those who read of it. */
 export interface RolloutProgress {
+  readonly deployment: ModelDeployment;
   readonly revision: string;
   readonly plan: RolloutPlan;
   readonly gates: Gates;
@@ -22,10 +25,16 @@ export interface RolloutProgress {
 }
 
 export function rolloutStatus(progress: RolloutProgress): Pick<ModelDeploymentStatus, "rollout"> {
-  const { plan, revision } = progress;
+  const { plan, revision, deployment } = progress;
   if (plan.phase === "Serving") return {};
   const { reason, message } = plan.stopped ?? why(progress);
-  return { rollout: { revision, phase: plan.phase, reason, message: message.slice(0, 2_000) } };
+  const tried = plan.stopped ? { tried: triedSpec(deployment) } : {};
+  return { rollout: { revision, phase: plan.phase, reason, message: message.slice(0, 2_000), ...tried } };
+}
+
+/** An edit of anything but the replicas, such as more memory or time, may mend what was stopped. */
+function triedSpec({ spec }: ModelDeployment): string {
+  return digestOf(withoutReplicas(spec));
 }
 
 /** What a rollout waits for. */
@@ -73,14 +82,14 @@ export function eventsOf({ revision, plan }: RolloutProgress): { events?: EventN
 
 /** What the status says of this very revision, unless the spec or a person asks for another try. */
 export function rememberedStop(
-  { metadata, status }: ModelDeployment,
+  deployment: ModelDeployment,
   revision: string,
   gates: Gates,
 ): Stopped | undefined {
-  const { rollout, observedGeneration, lastHandledRequestedAt } = status ?? {};
+  const { rollout, lastHandledRequestedAt } = deployment.status ?? {};
   if (rollout?.phase !== "Blocked" || rollout.revision !== revision) return undefined;
-  if (observedGeneration !== metadata.generation) return undefined;
-  const asked = requestedAt({ metadata } as never);
+  if (rollout.tried !== triedSpec(deployment)) return undefined;
+  const asked = requestedAt(deployment as never);
   if (asked !== undefined && asked !== lastHandledRequestedAt) return undefined;
   // A gate's verdict is read anew; until its run is known, it holds.
   const runKnown = gates.state.state === "Pending" && gates.runs.length > 0;
