@@ -1,8 +1,7 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
-import { shingles } from "../../controller/data/minhash.ts";
-import { textOf } from "../../controller/data/row.ts";
-import { wordsOf } from "../../controller/data/words.ts";
+import { Sketcher } from "../../controller/data/minhash.ts";
+import { textsOf } from "../../controller/data/row.ts";
 
 /**
  * Of every `step`-th row, whether another row has an exact Jaccard similarity of `threshold` and more with it: every
@@ -47,9 +46,10 @@ export async function exactDuplicates(
 }
 
 async function* rowsOf(path: string): AsyncGenerator<{ row: number; set: Uint32Array }> {
+  const sketcher = new Sketcher();
   let row = 0;
   for await (const line of createInterface({ input: createReadStream(path) }))
-    yield { row: row++, set: shingles(wordsOf(textOf(JSON.parse(line))), 5) };
+    yield { row: row++, set: sketcher.shingles(textsOf(JSON.parse(line)), 5) };
 }
 
 /** How well flags match the truth. */

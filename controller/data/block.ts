@@ -21,6 +21,8 @@ export interface Block {
   readonly lines: Uint8Array;
   /** Number of the first record, from 1. */
   readonly first: number;
+  /** How many records there are; blank lines count. */
+  readonly count: number;
   /** Numbers of the records where they do not follow each other. */
   readonly numbers?: Uint32Array;
   /** The block is one record that cannot be read; this says why. */

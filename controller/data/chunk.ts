@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { readFileSync, writeFileSync } from "node:fs";
 import { SlipwayError } from "../errors.ts";
 import { BLOCK_BYTES, type Block } from "./block.ts";
+import type { LineBuffer } from "./line-buffer.ts";
 import type { Row } from "./row.ts";
 
 /** Rows between two passes: a file of lines `file,number\tjson`, and the number of rows in it. */
@@ -94,19 +95,24 @@ function strict(latin1: string): string | undefined {
 
 /** Collects the rows of a chunk. */
 export class ChunkWriter {
-  #parts: string[] = [];
+  readonly #lines: LineBuffer;
   readonly #room = new Room();
   rows = 0;
 
+  /** @param lines empty; used until the rows are written */
+  constructor(lines: LineBuffer) {
+    this.#lines = lines;
+  }
+
   add({ file, number }: Place, line: string): void {
     this.#room.take(line);
-    this.#parts.push(`${file},${number}\t${line}\n`);
+    this.#lines.add(`${file},${number}\t${line}`);
     this.rows++;
   }
 
   /** Whole or not at all for those who know of it: it is known once this returns. */
   write(path: string): Chunk {
-    const data = Buffer.from(this.#parts.join(""));
+    const data = this.#lines.take();
     writeFileSync(path, data);
     return { path, rows: this.rows, bytes: data.byteLength };
   }

@@ -24,7 +24,7 @@ export class RecordBlocks {
     this.#lines = [];
     this.#numbers = [];
     this.#characters = 0;
-    return { lines, first: numbers[0] ?? 1, numbers };
+    return { lines, first: numbers[0] ?? 1, count: numbers.length, numbers };
   }
 }
 

@@ -8,6 +8,7 @@ import { blobDigest } from "../graph/canonical.ts";
 import type { DataFile } from "./block.ts";
 import { ChunkWriter } from "./chunk.ts";
 import { inputFiles, runEngine } from "./engine.ts";
+import { LineBuffer } from "./line-buffer.ts";
 import { Pool } from "./pool.ts";
 import { type PrepareOutcome, prepareDataset } from "./prepare.ts";
 import { artifactOf } from "./publish.ts";
@@ -154,7 +155,7 @@ describe("the disk", () => {
   });
 
   test("a template that makes very large rows is stopped before it is full", () => {
-    const chunk = new ChunkWriter();
+    const chunk = new ChunkWriter(new LineBuffer());
     const add = () => chunk.add({ file: 0, number: 1 }, "x".repeat(1 << 20));
     for (let i = 0; i < 256; i++) add();
     expect(add).toThrow(expect.objectContaining({ code: "DatasetTooLarge" }));

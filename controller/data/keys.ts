@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
-import { BANDS, HashSet, Sketcher } from "./minhash.ts";
+import { BANDS, Sketcher } from "./minhash.ts";
 import type { Global } from "./passes.ts";
-import { lineOf, ownText, type Row } from "./row.ts";
+import { lineOf, ownTexts, type Row } from "./row.ts";
 import { Hashes } from "./words.ts";
 
 /*
@@ -28,8 +28,7 @@ export const columnsOf = ({ type }: Global): { columns: number; words: number } 
 export class KeyWriter {
   readonly #global: Global;
   readonly #seed: number;
-  readonly #sketcher: Sketcher | undefined;
-  readonly #set = new HashSet();
+  readonly #sketcher = new Sketcher();
   readonly #shingles = new Hashes();
   readonly #columns: Uint32Array;
   readonly #room: number;
@@ -38,27 +37,26 @@ export class KeyWriter {
   constructor(global: Global, splitSeed: number, rows: number) {
     this.#global = global;
     this.#seed = global.type === "sample" ? global.seed : splitSeed;
-    this.#sketcher = "ngram" in global ? new Sketcher(global.ngram) : undefined;
     const { columns, words } = columnsOf(global);
     this.#room = rows;
     this.#columns = new Uint32Array(columns * words * rows);
   }
 
   add(row: Row, line: string, at: number): void {
-    const { type } = this.#global;
+    const global = this.#global;
     const columns = this.#columns;
-    if (type === "exactDedup") {
+    if (global.type === "exactDedup") {
       const digest = hash("sha256", line, "buffer");
       for (let i = 0; i < 4; i++) columns[at * 4 + i] = digest.readUInt32LE(i * 4);
-    } else if (type === "sample" || type === "aggregate") {
+    } else if (global.type === "sample" || global.type === "aggregate") {
       const digest = hash("sha256", `${this.#seed}\0${line}`, "buffer");
       columns[at * 2] = digest.readUInt32BE(0);
       columns[at * 2 + 1] = digest.readUInt32BE(4);
     } else {
-      this.#sketcher!.keys(ownText(row), columns, this.#room + at, this.#room);
-      this.#set.assign(this.#sketcher!.last, this.#shingles);
+      const texts = ownTexts(row);
+      this.#shingles.append(this.#sketcher.keys(texts, global.ngram, columns, this.#room + at, this.#room));
       columns[at] = this.#shingles.length;
-      if (type === "split") columns[this.#room * (1 + BANDS) + at] = evenly(`${this.#seed}\0${line}`);
+      if (global.type === "split") columns[this.#room * (1 + BANDS) + at] = evenly(`${this.#seed}\0${line}`);
     }
   }
 

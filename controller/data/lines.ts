@@ -33,8 +33,9 @@ export async function* lineBlocks(chunks: AsyncIterable<Uint8Array>): AsyncGener
       const last = take.lastIndexOf(NEWLINE);
       if (last >= 0) {
         const lines = joined(held, size - (take.byteLength - last - 1));
-        yield { lines, first: line };
-        line += countLines(lines);
+        const count = countLines(lines);
+        yield { lines, first: line, count };
+        line += count;
         held = last + 1 < take.byteLength ? [take.subarray(last + 1)] : [];
         size = take.byteLength - last - 1;
       } else if (size > MAX_RECORD_BYTES) {
@@ -43,8 +44,9 @@ export async function* lineBlocks(chunks: AsyncIterable<Uint8Array>): AsyncGener
         const before = all.lastIndexOf(NEWLINE) + 1;
         if (before > 0) {
           const lines = all.subarray(0, before);
-          yield { lines, first: line };
-          line += countLines(lines);
+          const count = countLines(lines);
+          yield { lines, first: line, count };
+          line += count;
         }
         if (size - before > MAX_RECORD_BYTES) {
           skipped = size - before;
@@ -58,12 +60,16 @@ export async function* lineBlocks(chunks: AsyncIterable<Uint8Array>): AsyncGener
     }
   }
   if (skipped > 0) yield tooLong(line, skipped);
-  else if (size > 0) yield { lines: joined(held, size), first: line };
+  else if (size > 0) {
+    const lines = joined(held, size);
+    yield { lines, first: line, count: countLines(lines) };
+  }
 }
 
 const tooLong = (line: number, bytes: number): Block => ({
   lines: new Uint8Array(),
   first: line,
+  count: 1,
   problem: `the line has ${bytes} bytes; the limit is ${MAX_RECORD_BYTES}`,
 });
 
@@ -79,8 +85,11 @@ function joined(parts: readonly Uint8Array[], bytes: number): Uint8Array {
   return all;
 }
 
+/** The last line may have no end. */
 function countLines(lines: Uint8Array): number {
-  let count = 0;
-  for (let at = lines.indexOf(NEWLINE); at >= 0; at = lines.indexOf(NEWLINE, at + 1)) count++;
+  // A Buffer's search is much faster than an array's.
+  const buffer = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength);
+  let count = lines.at(-1) === NEWLINE ? 0 : 1;
+  for (let at = buffer.indexOf(NEWLINE); at >= 0; at = buffer.indexOf(NEWLINE, at + 1)) count++;
   return count;
 }

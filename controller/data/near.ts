@@ -1,4 +1,4 @@
-import { BANDS, HashSet, Sketcher } from "./minhash.ts";
+import { BANDS, ShingleSet, Sketcher } from "./minhash.ts";
 import { type KeyFiles, readColumn } from "./spool.ts";
 import { Hashes } from "./words.ts";
 
@@ -86,7 +86,7 @@ export class Clusters {
   readonly #parent: Uint32Array;
   readonly #threshold: number;
   readonly #read: (row: number) => Uint32Array;
-  readonly #set = new HashSet();
+  readonly #set = new ShingleSet();
   #assigned = -1;
 
   /** @param shingles of a row, each once */
@@ -149,9 +149,9 @@ export class Clusters {
  * @param threshold least Jaccard similarity
  */
 export function nearClusters(rows: readonly Uint32Array[], threshold: number): Uint32Array {
-  const sketcher = new Sketcher(1);
+  const sketcher = new Sketcher();
   const keys = new Uint32Array(BANDS * rows.length);
-  for (const [i, row] of rows.entries()) sketcher.keysOf(row, row.length, keys, i, rows.length);
+  for (const [i, row] of rows.entries()) if (row.length > 0) sketcher.keysOf(row, keys, i, rows.length);
   const clusters = new Clusters(rows.length, threshold, (row) => rows[row]!);
   const empty = Uint8Array.from(rows, ({ length }) => (length === 0 ? 1 : 0));
   for (let band = 0; band < BANDS; band++) {

@@ -11,16 +11,11 @@ interface Pattern {
   readonly pattern: RegExp;
   readonly holds?: (text: string) => boolean;
   /** False for a text that holds none for certain: most texts are done with at that. */
-  readonly possible: (text: string) => boolean;
+  readonly possible: (text: string, hasDigit: boolean) => boolean;
 }
 
-const hasDigit = (text: string) => {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code >= 48 && code <= 57) return true;
-  }
-  return false;
-};
+const withDigit = (_: string, hasDigit: boolean) => hasDigit;
+
 const KEY_STARTS = ["sk-", "ghp_", "github_pat_", "xox", "AKIA", "AIza", "hf_", "eyJ"];
 
 const PATTERNS: Readonly<Record<PiiKind, Pattern>> = {
@@ -34,11 +29,11 @@ const PATTERNS: Readonly<Record<PiiKind, Pattern>> = {
     possible: (text) => text.includes("@"),
     pattern: /[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b/g,
   },
-  iban: { possible: hasDigit, pattern: /\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{2,4}){3,8}\b/g, holds: isIban },
-  card: { possible: hasDigit, pattern: /\b(?:[0-9][ -]?){12,18}[0-9]\b/g, holds: isCard },
-  ip: { possible: hasDigit, pattern: /\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b/g, holds: isIp },
+  iban: { possible: withDigit, pattern: /\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{2,4}){3,8}\b/g, holds: isIban },
+  card: { possible: withDigit, pattern: /\b(?:[0-9][ -]?){12,18}[0-9]\b/g, holds: isCard },
+  ip: { possible: withDigit, pattern: /\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b/g, holds: isIp },
   phone: {
-    possible: hasDigit,
+    possible: withDigit,
     pattern:
       /(?<![\w.+-])(?:\+[0-9]{1,3}[ .-]?)?(?:\([0-9]{1,5}\)[ .-]?)?[0-9]{2,14}(?:[ .-][0-9]{2,9}){0,4}(?![\w-])/g,
     holds: isPhone,
@@ -51,8 +46,9 @@ const ENTRIES = Object.entries(PATTERNS) as [PiiKind, Pattern][];
 export function findPii(text: string, kinds: readonly PiiKind[]): PiiFinding[] {
   // In the order of the text, kind by kind: a long row of nothing but addresses must not be compared all with all.
   let found: PiiFinding[] = [];
+  const hasDigit = /[0-9]/.test(text);
   for (const [kind, { pattern, holds, possible }] of ENTRIES) {
-    if (!possible(text)) continue;
+    if (!possible(text, hasDigit)) continue;
     const more: PiiFinding[] = [];
     let next = 0;
     for (const match of text.matchAll(pattern)) {

@@ -93,10 +93,10 @@ export function textsOf(row: Row): string[] {
 export const textOf = (row: Row): string => textsOf(row).join("\n");
 
 /** What tells one row from another: all but system messages, which are the same in thousands of rows. */
-export function ownText(row: Row): string {
-  if (!Array.isArray(row.messages)) return textOf(row);
+export function ownTexts(row: Row): string[] {
+  if (!Array.isArray(row.messages)) return textsOf(row);
   const messages = row.messages as { role: string; content: string }[];
-  return messages.flatMap(({ role, content }) => (role === "system" ? [] : [content])).join("\n");
+  return messages.flatMap(({ role, content }) => (role === "system" ? [] : [content]));
 }
 
 /** The row with every text replaced; the same object where nothing changes. */

@@ -1,5 +1,5 @@
-import { writeFileSync } from "node:fs";
-import { compileSchema, type SchemaCheck } from "../json-schema/json-schema.ts";
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import type { SchemaCheck } from "../json-schema/json-schema.ts";
 import type { Block } from "./block.ts";
 import {
   type Chunk,
@@ -12,6 +12,7 @@ import {
   Room,
 } from "./chunk.ts";
 import { isDrawn, KeyWriter } from "./keys.ts";
+import { LineBuffer } from "./line-buffer.ts";
 import { type PrepareSpec, passesOf } from "./passes.ts";
 import { findPii } from "./pii.ts";
 import { lineOf, type Row, textOf, textsOf, toRow } from "./row.ts";
@@ -90,14 +91,22 @@ export class Stage {
   readonly #steps: readonly RowStep[];
   readonly #number: number;
   readonly #schema: SchemaCheck | undefined;
+  /** Of each split. */
+  readonly #lines: readonly LineBuffer[];
 
-  private constructor(context: StageContext, number: number, records: RecordStep[], steps: RowStep[]) {
+  private constructor(
+    context: StageContext,
+    number: number,
+    records: RecordStep[],
+    steps: RowStep[],
+    schema: SchemaCheck | undefined,
+  ) {
     this.#context = context;
     this.#number = number;
     this.#records = records;
     this.#steps = steps;
-    const { schema } = context.spec;
-    this.#schema = number === 0 && schema !== undefined ? compileSchema(schema) : undefined;
+    this.#schema = schema;
+    this.#lines = context.spec.splits.map(() => new LineBuffer());
   }
 
   static async compile(context: StageContext, number: number): Promise<Stage> {
@@ -106,17 +115,22 @@ export class Stage {
       (passes[number]?.steps ?? last).map((step) => rowStep(step, context.cases)),
     );
     const columns = number === 0 ? await Promise.all(records.map(recordStep)) : [];
-    return new Stage(context, number, columns, steps);
+    const schema = number === 0 ? await schemaCheck(context.spec) : undefined;
+    return new Stage(context, number, columns, steps, schema);
   }
 
   run({ from, out }: StageTask): StageResult {
-    const names = stageNames(this.#context.spec, this.#number);
+    const { spec, origins = false } = this.#context;
+    const names = stageNames(spec, this.#number);
     const tallies = names.map(() => new Tally());
-    const pass = passesOf(this.#context.spec).passes[this.#number];
-    const rows = "chunk" in from ? from.chunk.rows : upperBound(from.block);
+    const pass = passesOf(spec).passes[this.#number];
+    const rows = "chunk" in from ? from.chunk.rows : from.block.count;
     const sink = pass
-      ? new KeyedRows(pass.globals.map((global) => new KeyWriter(global, this.#context.spec.splitSeed, rows)))
-      : new SplitRows(this.#context.spec.splits.length, this.#context.origins ?? false);
+      ? new KeyedRows(
+          pass.globals.map((global) => new KeyWriter(global, spec.splitSeed, rows)),
+          this.#lines[0]!,
+        )
+      : new SplitRows(this.#lines, origins);
     let read = 0;
     if ("block" in from) {
       eachRecord(from.block, (number, value, problem) => {
@@ -197,6 +211,13 @@ export class Stage {
   }
 }
 
+/** The compiler is loaded by those who have a schema. */
+async function schemaCheck({ schema }: PrepareSpec): Promise<SchemaCheck | undefined> {
+  if (schema === undefined) return undefined;
+  const { compileSchema } = await import("../json-schema/json-schema.ts");
+  return compileSchema(schema);
+}
+
 /** Which step does not let a record through, and why. */
 interface Rejected {
   readonly step: number;
@@ -213,10 +234,11 @@ interface Sink {
 /** Rows for the next pass, with what the global steps ask of each. */
 class KeyedRows implements Sink {
   readonly #keys: readonly KeyWriter[];
-  readonly #rows = new ChunkWriter();
+  readonly #rows: ChunkWriter;
 
-  constructor(keys: readonly KeyWriter[]) {
+  constructor(keys: readonly KeyWriter[], lines: LineBuffer) {
     this.#keys = keys;
+    this.#rows = new ChunkWriter(lines);
   }
 
   add(row: Row, line: string, place: Place): void {
@@ -228,9 +250,7 @@ class KeyedRows implements Sink {
     let bytes = 0;
     const keys = this.#keys.map((each, i) => {
       const path = `${out}.keys${i}`;
-      const data = Buffer.concat(each.finish(this.#rows.rows).map(bytesOf));
-      writeFileSync(path, data);
-      bytes += data.byteLength;
+      bytes += writeParts(path, each.finish(this.#rows.rows));
       return path;
     });
     const chunk = this.#rows.write(`${out}.rows`);
@@ -238,29 +258,38 @@ class KeyedRows implements Sink {
   }
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: Uint32Array) =>
-  new Uint8Array(buffer, byteOffset, byteLength);
+/** @returns bytes */
+function writeParts(path: string, parts: readonly Uint32Array[]): number {
+  const fd = openSync(path, "w");
+  try {
+    for (const part of parts) writeFileSync(fd, part);
+  } finally {
+    closeSync(fd);
+  }
+  return parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
 
 /** Rows as they are published, by split, and figures of them. */
 class SplitRows implements Sink {
-  readonly #lines: { parts: string[]; rows: number; places: Place[] }[];
+  readonly #splits: readonly { lines: LineBuffer; rows: number; places: Place[] }[];
   readonly #origins: boolean;
   readonly #lengths = new Map<number, number>();
   readonly #room = new Room();
   #words = 0;
   #piiRows = 0;
 
-  constructor(splits: number, origins: boolean) {
+  /** @param lines of each split; empty, and used until the rows are written */
+  constructor(lines: readonly LineBuffer[], origins: boolean) {
     this.#origins = origins;
-    this.#lines = Array.from({ length: splits }, () => ({ parts: [], rows: 0, places: [] }));
+    this.#splits = lines.map((each) => ({ lines: each, rows: 0, places: [] }));
   }
 
   add(row: Row, line: string, place: Place, split: number): void {
-    const lines = this.#lines[split]!;
+    const into = this.#splits[split]!;
     this.#room.take(line);
-    if (this.#origins) lines.places.push(place);
-    lines.parts.push(`${line}\n`);
-    lines.rows++;
+    if (this.#origins) into.places.push(place);
+    into.lines.add(line);
+    into.rows++;
     if (textsOf(row).some((text) => findPii(text, ALL_PII).length > 0)) this.#piiRows++;
     const words = countWords(textOf(row));
     this.#words += words;
@@ -270,9 +299,9 @@ class SplitRows implements Sink {
 
   finish(out: string) {
     let bytes = 0;
-    const splits = this.#lines.map(({ parts, rows, places }, i) => {
+    const splits = this.#splits.map(({ lines, rows, places }, i) => {
       const path = `${out}.split${i}`;
-      const data = Buffer.from(parts.join(""));
+      const data = lines.take();
       writeFileSync(path, data);
       bytes += data.byteLength;
       return { path, rows, ...(this.#origins ? { places } : {}) };
@@ -280,13 +309,4 @@ class SplitRows implements Sink {
     const [words, piiRows, lengths] = [this.#words, this.#piiRows, [...this.#lengths]];
     return { bytes, written: { splits, words, piiRows, lengths } };
   }
-}
-
-/** How many records a block may have. */
-function upperBound({ lines, numbers, problem }: Block): number {
-  if (problem !== undefined) return 1;
-  if (numbers) return numbers.length;
-  let count = 1;
-  for (let at = lines.indexOf(0x0a); at >= 0; at = lines.indexOf(0x0a, at + 1)) count++;
-  return count;
 }

@@ -1,5 +1,5 @@
 import { type BucketTask, buckets } from "./near.ts";
-import { type ParquetTask, writeParquet } from "./shards.ts";
+import type { ParquetTask } from "./shards.ts";
 import { Stage, type StageContext, type StageResult, type StageTask } from "./stage.ts";
 
 export type Task =
@@ -31,8 +31,11 @@ export class TaskRunner {
     switch (task.type) {
       case "buckets":
         return buckets(task);
-      case "parquet":
+      case "parquet": {
+        // Loaded by those who write it: a thread is the sooner at work.
+        const { writeParquet } = await import("./shards.ts");
         return writeParquet(task);
+      }
       case "stage":
         if (this.#stage?.number !== task.stage)
           this.#stage = { number: task.stage, compiled: Stage.compile(this.#context, task.stage) };

@@ -1,7 +1,7 @@
 import { sha256 } from "../../graph/canonical.ts";
-import { shingles } from "../minhash.ts";
+import { Sketcher } from "../minhash.ts";
 import { nearClusters } from "../near.ts";
-import { lineOf, ownText, type PlacedRow, type Row, wordsOf } from "../row.ts";
+import { lineOf, ownTexts, type PlacedRow, type Row } from "../row.ts";
 import type { RowChanges } from "./types.ts";
 
 /** Rows of one side beyond which near-duplicates are not looked for. */
@@ -62,8 +62,9 @@ function askOf(row: Row): string {
 /** How many pairs of one removed and one added row are near-duplicates: in each cluster as many as the fewer side has. */
 function nearPairs(removed: readonly PlacedRow[], added: readonly PlacedRow[]): number {
   if (removed.length === 0 || added.length === 0) return 0;
+  const sketcher = new Sketcher();
   const clusters = nearClusters(
-    [...removed, ...added].map(({ row }) => shingles(wordsOf(ownText(row)), NEAR.ngram)),
+    [...removed, ...added].map(({ row }) => sketcher.shingles(ownTexts(row), NEAR.ngram)),
     NEAR.threshold,
   );
   const sides = new Map<number, [removed: number, added: number]>();

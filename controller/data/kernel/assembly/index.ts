@@ -1,0 +1,4 @@
+export { bands, reserve, shingles, text } from "./memory";
+export { distinct, shared } from "./sets";
+export { shingle } from "./shingles";
+export { sketch } from "./sketch";

@@ -1,0 +1,75 @@
+import { mix } from "./hash";
+import { BANDS, bands, shingles } from "./memory";
+
+const ROWS: usize = 5;
+const SLOTS: u32 = 128;
+const USED: u32 = 125;
+const EMPTY: u32 = 0xffffffff;
+/** Above the values of all rounds. */
+const FALLBACK: u32 = 0x80000000;
+
+const MINIMA: usize = memory.data(128 * 4, 16);
+
+/** An odd multiplier for each slot, from one fixed sequence: the same rows are found on every machine. */
+const MULTIPLIERS: usize = memory.data(128 * 4, 16);
+for (let slot: u32 = 0, seed: u32 = 1; slot < SLOTS; slot++) {
+  seed = mix(seed + 0x9e3779b9);
+  store<u32>(MULTIPLIERS + ((<usize>slot) << 2), seed | 1);
+}
+
+/**
+ * The keys of the bands of so many shingles, one at least. A slot's minimum is that of the first of three rounds in
+ * which a shingle fell into it, or of a permutation of its own where none did.
+ */
+export function sketch(count: u32): void {
+  const end = shingles + ((<usize>count) << 2);
+  for (let slot: u32 = 0; slot < SLOTS; slot += 4) v128.store(slotAt(slot), i32x4.splat(-1));
+  for (let at = shingles; at < end; at += 4) {
+    // One hash serves all rounds: 7 bits for the slot, 14 for the value, three times.
+    const hash = mix64(load<u32>(at));
+    put(<u32>(hash >>> 57), <u32>(hash >>> 43) & 0x3fff);
+    put(<u32>(hash >>> 36) & 0x7f, (<u32>(hash >>> 22) & 0x3fff) | 0x4000);
+    put(<u32>(hash >>> 15) & 0x7f, (<u32>(hash >>> 1) & 0x3fff) | 0x8000);
+  }
+  // The last vector is filled up with what changes no minimum.
+  v128.store(end, i32x4.splat(load<i32>(end - 4)));
+  for (let slot: u32 = 0; slot < USED; slot++)
+    if (load<u32>(slotAt(slot)) === EMPTY) store<u32>(slotAt(slot), FALLBACK | (leastOf(slot, end) >>> 1));
+  for (let band: usize = 0; band < BANDS; band++) {
+    let key = <u32>band;
+    for (let row: usize = 0; row < ROWS; row++)
+      key = key * 0x9e3779b1 + load<u32>(MINIMA + ((band * ROWS + row) << 2));
+    store<u32>(bands + (band << 2), mix(key));
+  }
+}
+
+function slotAt(slot: u32): usize {
+  return MINIMA + ((<usize>slot) << 2);
+}
+
+function put(slot: u32, value: u32): void {
+  const known = load<u32>(slotAt(slot));
+  // No branch: the processor could not foretell it.
+  store<u32>(slotAt(slot), select<u32>(value, known, value < known));
+}
+
+/** The least hash of all shingles under a slot's own permutation, four at a time. */
+function leastOf(slot: u32, end: usize): u32 {
+  const multiplier = i32x4.splat(load<i32>(MULTIPLIERS + ((<usize>slot) << 2)));
+  const second = i32x4.splat(0x85ebca6b);
+  let least = i32x4.splat(-1);
+  for (let at = shingles; at < end; at += 16) {
+    let hash = i32x4.mul(v128.load(at), multiplier);
+    hash = i32x4.mul(v128.xor(hash, i32x4.shr_u(hash, 15)), second);
+    least = i32x4.min_u(least, hash);
+  }
+  const pair = min(<u32>i32x4.extract_lane(least, 0), <u32>i32x4.extract_lane(least, 1));
+  return min(pair, min(<u32>i32x4.extract_lane(least, 2), <u32>i32x4.extract_lane(least, 3)));
+}
+
+/** A multiplication and a shift to each side of another: of the kind of MurmurHash3's 64-bit finalizer (Appleby). */
+function mix64(value: u32): u64 {
+  let hash = <u64>value * (((<u64>0x9e3779b9) << 32) | 0x7f4a7c15);
+  hash = (hash ^ (hash >>> 32)) * (((<u64>0xd6e8feb8) << 32) | 0x6659fd93);
+  return hash ^ (hash >>> 32);
+}

@@ -1,0 +1,111 @@
+import { wordsOf } from "../words.ts";
+import { WASM } from "./generated/wasm.ts";
+
+/** Of WebAssembly what is used here; TypeScript has its types with those of browsers only. */
+declare const WebAssembly: {
+  Module: new (bytes: Uint8Array) => object;
+  Instance: new (module: object) => { exports: unknown };
+};
+
+/** As `assembly/index.ts` has them; what is named by a `value` is an address. */
+interface Exports {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  readonly text: { readonly value: number };
+  readonly shingles: { readonly value: number };
+  readonly bands: { readonly value: number };
+  reserve(bytes: number): void;
+  shingle(length: number, ngram: number): number;
+  sketch(count: number): void;
+  distinct(count: number): number;
+  shared(count: number): number;
+}
+
+const wasm = new WebAssembly.Module(Buffer.from(WASM, "base64"));
+const LEAST_BYTES = 1 << 14;
+/** UTF-8 of a UTF-16 unit. */
+const MAX_UNIT_BYTES = 3;
+
+/**
+ * The arithmetic of near-duplicates in WebAssembly, on one list of shingles at a time: hashes of n-grams of words. The
+ * list is what was read or loaded last.
+ */
+export class Kernel {
+  readonly #exports = new WebAssembly.Instance(wasm).exports as Exports;
+  #bytes = Buffer.alloc(0);
+  #numbers = new Uint32Array(0);
+  #room = 0;
+
+  constructor() {
+    this.#reserve(LEAST_BYTES);
+  }
+
+  /** Reads texts as one. @param ngram at most 15. @returns how many shingles it has, some perhaps twice */
+  read(texts: readonly string[], ngram: number): number {
+    let units = texts.length;
+    for (const text of texts) units += text.length;
+    let length = this.#write(texts, units);
+    if (length !== units) {
+      // Beyond ASCII it takes Unicode to tell words: there they come one after the other, as words of ASCII would.
+      const words = texts.flatMap(wordsOf).join(" ");
+      length = this.#write([words], words.length);
+    }
+    return this.#exports.shingle(length, ngram);
+  }
+
+  /** @returns whether others had to be forgotten to make room */
+  load(shingles: Uint32Array): boolean {
+    const grown = shingles.length * 2 > this.#room;
+    if (grown) this.#reserve(shingles.length * 2);
+    this.#numbers.set(shingles, this.#exports.shingles.value / 4);
+    return grown;
+  }
+
+  /** The keys of the bands of so many shingles. They hold until the next are asked for. */
+  bands(count: number, bands: number): Uint32Array<ArrayBuffer> {
+    this.#exports.sketch(count);
+    const at = this.#exports.bands.value / 4;
+    return this.#numbers.subarray(at, at + bands);
+  }
+
+  /** Each shingle once, in order; they hold until something else is read. They are the ones that are remembered. */
+  distinct(count: number): Uint32Array<ArrayBuffer> {
+    const left = this.#exports.distinct(count);
+    // Its table may have grown.
+    if (this.#numbers.length === 0) this.#look();
+    const at = this.#exports.shingles.value / 4;
+    return this.#numbers.subarray(at, at + left);
+  }
+
+  /** How many of so many shingles, each there once, are among those that are remembered. */
+  shared(count: number): number {
+    return this.#exports.shared(count);
+  }
+
+  /** @returns bytes, with one after each text */
+  #write(texts: readonly string[], units: number): number {
+    if (units * MAX_UNIT_BYTES > this.#room) {
+      const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text) + 1, 0);
+      if (bytes > this.#room) this.#reserve(bytes);
+    }
+    const start = this.#exports.text.value;
+    let at = start;
+    for (const text of texts) {
+      at += this.#bytes.write(text, at);
+      this.#bytes[at++] = 0x0a;
+    }
+    return at - start;
+  }
+
+  #reserve(bytes: number): void {
+    this.#exports.reserve(bytes);
+    this.#room = bytes;
+    this.#look();
+  }
+
+  /** Memory that grows is another. */
+  #look(): void {
+    const { buffer } = this.#exports.memory;
+    this.#bytes = Buffer.from(buffer);
+    this.#numbers = new Uint32Array(buffer);
+  }
+}
