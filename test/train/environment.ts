@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { artifactPath, cached, digestFiles } from "../../controller/dev/cache.ts";
 import { ensureWeights } from "../../controller/dev/model/weights.ts";
 
@@ -30,7 +29,7 @@ export async function python(set: keyof typeof GIVEN): Promise<string> {
   const folder = await cached(artifact, { report }, async (draft) => {
     report(`installing ${set}: some minutes`);
     const log = join(draft, "log");
-    await run(install, [set, join(draft, "env"), ...(set === "torch" ? ["dev"] : [])], log);
+    await run(install, [set, join(draft, "env"), ...(set === "mlflow" ? [] : ["dev"])], log);
     // Commands begin with the path of their Python, which is where this folder will be.
     const moved = 'grep -rlI "$0" "$0/env/bin" | xargs -r sed -i "s#$0#$1#g"';
     await run("sh", ["-c", moved, draft, artifactPath(artifact)], log);
@@ -45,26 +44,35 @@ export async function baseModel(): Promise<{ folder: string; file: string }> {
   return { folder: weights.slice(0, at), file: weights.slice(at + 1) };
 }
 
-/** Runs a program, its output into a file. @throws Error when it fails, naming the file */
+/** Waiting threads give way: on a shared machine spinning ones take the time that others need. */
+export const PYTHON_ENVIRONMENT = {
+  ...process.env,
+  OMP_WAIT_POLICY: "passive",
+  PYTHONDONTWRITEBYTECODE: "1",
+};
+
+/** Runs a program, its output also into a file; returns that. @throws Error when it fails, naming the file */
 export async function run(
   program: string,
   args: readonly string[],
   log: string,
   env: Readonly<Record<string, string>> = {},
-): Promise<void> {
+): Promise<string> {
   await mkdir(join(log, ".."), { recursive: true });
   const child = spawn(program, args, {
     cwd: TRAINER,
-    // Waiting threads give way: on a shared machine spinning ones take the time that others need.
-    env: { ...process.env, OMP_WAIT_POLICY: "passive", PYTHONDONTWRITEBYTECODE: "1", ...env },
+    env: { ...PYTHON_ENVIRONMENT, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const file = createWriteStream(log, { flags: "a" });
   child.stderr.pipe(file, { end: false });
-  const [[code]] = (await Promise.all([
-    once(child, "close"),
-    pipeline(child.stdout, file, { end: false }),
-  ])) as [[number | null], unknown];
+  child.stdout.pipe(file, { end: false });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+  });
+  const [code] = (await once(child, "close")) as [number | null];
   file.end();
   if (code !== 0) throw new Error(`${program} ended with status ${code}: see ${log}`);
+  return output;
 }

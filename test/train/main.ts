@@ -2,31 +2,39 @@ import { mkdir } from "node:fs/promises";
 import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 import { cacheRoot } from "../../controller/dev/paths.ts";
+import { compare, equalLogits } from "./comparing.ts";
 import { python, run, TRAINER } from "./environment.ts";
-import { compare, decontaminated, train } from "./training.ts";
+import { decontaminated, train } from "./training.ts";
 
 /*
  * `npm run test:train [-- STEP…]`: the trainer's own checks, and real trainings of a real small model with both
  * frameworks. Each step prints one JSON line; what a step has made is kept in SLIPWAY_TRAIN_DIR, so that steps can be
  * run one at a time, and one that was cut off goes on.
  */
+const environmentOf = (interpreter: string) => join(interpreter, "..", "..");
 const folder = process.env.SLIPWAY_TRAIN_DIR ?? join(cacheRoot(), "train-runs");
 
 const STEPS: Readonly<Record<string, () => Promise<Record<string, unknown>>>> = {
   checks: async () => {
     const torch = await python("torch");
-    const mlflow = join(await python("mlflow"), "..", "..");
+    const tensorflow = await python("tensorflow");
+    const environments = {
+      SLIPWAY_MLFLOW: environmentOf(await python("mlflow")),
+      SLIPWAY_TRAIN_TENSORFLOW: environmentOf(tensorflow),
+    };
     const log = join(folder, "checks.log");
     await run(torch, ["-m", "ruff", "check", "."], log);
     await run(torch, ["-m", "ruff", "format", "--check", "."], log);
     await run(torch, ["-m", "mypy"], log);
-    await run(torch, ["-m", "pytest", TRAINER], log, { SLIPWAY_MLFLOW: mlflow });
+    await run(torch, ["-m", "pytest", TRAINER], log, environments);
+    await run(tensorflow, ["-m", "pytest", TRAINER], log, environments);
     return { log };
   },
   decontaminated,
   torch: () => train("torch", folder),
   "compare-torch": () => compare("torch", folder),
   tensorflow: () => train("tensorflow", folder),
+  "logits-tensorflow": () => equalLogits(folder),
   "compare-tensorflow": () => compare("tensorflow", folder),
 };
 

@@ -2,13 +2,11 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { prepare } from "../../controller/data/prepare.ts";
-import { comparePaired } from "../../controller/eval/statistics/index.ts";
 import { blobDigest, canonicalJson, type Json } from "../../controller/graph/canonical.ts";
 import { datasetSpec } from "../../schemas/dataset.ts";
 import { baseModel, type Framework, python, ROOT, run } from "./environment.ts";
-import { ask } from "./rows.ts";
 
-interface Case {
+export interface Case {
   readonly id: string;
   readonly vars: { readonly ticket: string };
   readonly expected: string;
@@ -26,19 +24,21 @@ const HYPERPARAMETERS = {
   saveSteps: 12,
 };
 
-const lines = async <T>(path: string) =>
+export const cases = () => lines<Case>(CASES);
+
+export const lines = async <T>(path: string) =>
   (await readFile(path, "utf8"))
     .split("\n")
     .filter(Boolean)
     .map((line) => JSON.parse(line) as T);
 
-function holds(condition: boolean, what: string): void {
+export function holds(condition: boolean, what: string): void {
   if (!condition) throw new Error(`does not hold: ${what}`);
 }
 
 /** No row gives away a case: the step `decontaminate` of a Dataset drops none. */
 export async function decontaminated(): Promise<Record<string, unknown>> {
-  const cases = await lines<Case>(CASES);
+  const all = await cases();
   const spec = datasetSpec.parse({
     format: "chat",
     sources: [{ name: "rows", files: [{ path: "train.jsonl" }] }],
@@ -46,12 +46,12 @@ export async function decontaminated(): Promise<Record<string, unknown>> {
   });
   const data = await readFile(ROWS);
   const source = { name: "rows", files: [{ path: "train.jsonl", data }] };
-  const texts = new Map([["triage", cases.map(({ vars }) => vars.ticket)]]);
+  const texts = new Map([["triage", all.map(({ vars }) => vars.ticket)]]);
   const { read, steps } = await prepare(spec, [source], { cases: texts });
   const dropped = steps.reduce((sum, step) => sum + step.dropped, 0);
   holds(dropped === 0, `${dropped} of ${read} rows hold words of a case`);
-  holds(cases.length >= 100, "there are 100 held-out cases");
-  return { rows: read, cases: cases.length, dropped };
+  holds(all.length >= 100, "there are 100 held-out cases");
+  return { rows: read, cases: all.length, dropped };
 }
 
 /** A real training; one that was cut off goes on from its last checkpoint. */
@@ -61,13 +61,14 @@ export async function train(framework: Framework, folder: string): Promise<Recor
   const dataset = join(folder, "dataset");
   for (const each of [own, dataset]) await mkdir(each, { recursive: true });
   await writeFile(join(dataset, "train.jsonl"), await readFile(ROWS));
-  const { source, file } = await baseFor(framework, folder);
+  // Keras reads no GGUF.
+  const base = framework === "torch" ? await baseModel() : { folder: await baseSafetensors(folder) };
   const spec = {
     framework,
     method: "sft",
     identity: "test",
     adapter: { r: 16, alpha: 32 },
-    baseModel: { source, ...(file === undefined ? {} : { file }) },
+    baseModel: { source: base.folder, ...("file" in base ? { file: base.file } : {}) },
     dataset: { split: "train" },
     hyperparameters: HYPERPARAMETERS,
   };
@@ -100,71 +101,23 @@ export async function train(framework: Framework, folder: string): Promise<Recor
   };
 }
 
-/** Keras reads safetensors: those that PyTorch's environment makes of the GGUF file. */
-async function baseFor(framework: Framework, folder: string): Promise<{ source: string; file?: string }> {
-  const { folder: source, file } = await baseModel();
-  if (framework === "torch") return { source, file };
-  const work = join(folder, "answers");
-  await answers(folder, "convert", [], undefined);
-  return { source: join(work, "base-safetensors") };
-}
+/** Where a training has left its adapter. */
+export const trainedModel = (framework: Framework, folder: string) =>
+  join(folder, framework, "output", "model");
 
-async function answers(
-  folder: string,
-  name: string,
-  cases: readonly Case[],
-  adapter: string | undefined,
-): Promise<Map<string, string>> {
-  const work = join(folder, "answers");
-  await mkdir(work, { recursive: true });
-  const input = join(work, `${name}.in.jsonl`);
-  const output = join(work, `${name}.jsonl`);
-  await writeFile(
-    input,
-    cases.map(({ id, vars }) => `${JSON.stringify({ id, messages: ask(vars.ticket) })}\n`).join(""),
-  );
-  if (!existsSync(output)) {
-    const { folder: base, file } = await baseModel();
-    const args = ["--base", base, "--gguf", file, "--work", work, "--max-tokens", "4"];
-    await run(
-      await python("torch"),
-      ["-m", "slipway_trainer.generate", ...args, "--input", input, "--output", output].concat(
-        adapter === undefined ? [] : ["--adapter", adapter],
-      ),
-      join(work, `${name}.log`),
-    );
+/** The base model as safetensors, which Keras and servers read: made of the GGUF file as the trainer makes it. */
+export async function baseSafetensors(folder: string): Promise<string> {
+  const work = join(folder, "base");
+  const target = join(work, "base-safetensors");
+  if (!existsSync(target)) {
+    await mkdir(work, { recursive: true });
+    const { folder: source, file } = await baseModel();
+    const convert = [
+      "import sys; from pathlib import Path",
+      "from slipway_trainer.base_model import LocalBase, as_safetensors",
+      'as_safetensors(LocalBase(Path(sys.argv[1]), sys.argv[2], "", ""), Path(sys.argv[3]))',
+    ].join("\n");
+    await run(await python("torch"), ["-c", convert, source, file, work], join(work, "log"));
   }
-  const found = await lines<{ id: string; answer: string }>(output);
-  return new Map(found.map(({ id, answer }) => [id, answer.trim().toLowerCase()]));
-}
-
-/** The trained model against the base model on cases that neither has seen, paired case by case. */
-export async function compare(framework: Framework, folder: string): Promise<Record<string, unknown>> {
-  const cases = await lines<Case>(CASES);
-  const before = await answers(folder, "base", cases, undefined);
-  const after = await answers(folder, framework, cases, join(folder, framework, "output", "model"));
-  const changed = cases.filter(({ id }) => before.get(id) !== after.get(id)).length;
-  holds(changed > 0, "the answers change");
-  const right = (from: Map<string, string>, { id, expected }: Case) => Number(from.get(id) === expected);
-  const units = cases.map((each) => ({ id: each.id, base: right(before, each), head: right(after, each) }));
-  const gate = {
-    margin: 0,
-    higherIsBetter: true,
-    binary: true,
-    repeats: 1,
-    bounds: [0, 1] as const,
-    seed: 1,
-  };
-  const { n, baseMean, headMean, lower, upper, method } = comparePaired(units, gate);
-  holds(lower > 0, `the interval [${lower}, ${upper}] of ${n} cases is above 0`);
-  const round = (value: number) => Math.round(value * 1000) / 1000;
-  return {
-    framework,
-    cases: n,
-    changed,
-    base: round(baseMean),
-    trained: round(headMean),
-    interval: [round(lower), round(upper)],
-    method,
-  };
+  return target;
 }

@@ -62,7 +62,7 @@ def fetch(
     *,
     missing: str = "BadDataset",
 ) -> dict[str, Any]:
-    """The artifact's files (or those named), each checked; the manifest. `missing` is the error's code when it is gone."""
+    """The artifact's files (or those named), each checked; the manifest. `missing` is the code of the error if gone."""
     try:
         manifest = parse_manifest(controller.read(digest), digest)
         for file in manifest["files"]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from . import backbone_keras
 from .backend import Task
 from .errors import TrainError
 from .folder import tidy
@@ -34,7 +35,7 @@ def train(task: Task) -> dict[str, float]:
     limit = task.spec.hyperparameters.max_sequence_length
     rows = tokenize_rows(task.train, tokenizer, limit)
     held = tokenize_rows(task.validation, tokenizer, limit) if task.validation else None
-    learner = _Learner(task, rows, _backbone(task.base), tokenizer.pad_token_id or 0)
+    learner = _Learner(task, rows, backbone_keras.load(task.base), tokenizer.pad_token_id or 0)
     started = time.monotonic()
     learner.run()
     metrics = {
@@ -52,26 +53,6 @@ def train(task: Task) -> dict[str, float]:
     tokenizer.save_pretrained(task.output)
     tidy(task.output, task.base_name)
     return metrics
-
-
-def _backbone(folder: Path) -> Any:
-    import keras_hub
-
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    if config.get("model_type") != "llama":
-        raise TrainError(
-            "UnknownBaseModel",
-            f"framework tensorflow trains Llama-like models, and this is {config.get('model_type')!r}; use framework torch",
-        )
-    if config.get("head_dim") not in (None, config["hidden_size"] // config["num_attention_heads"]):
-        raise TrainError("UnknownBaseModel", "this model's head_dim is not hidden_size / heads; use framework torch")
-    try:
-        # The converter leaves the epsilon at Llama's own; others differ.
-        return keras_hub.models.Llama3Backbone.from_preset(
-            str(folder), dtype="float32", layer_norm_epsilon=config.get("rms_norm_eps", 1e-6)
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise TrainError("UnknownBaseModel", f"the base model cannot be loaded: {str(error)[:300]}") from None
 
 
 class _Learner:
@@ -102,18 +83,17 @@ class _Learner:
         )
         optimizer.build(variables)
         self._optimizer = optimizer
-        self._variables = variables
         raw = [variable.value for variable in variables]
         self.losses: list[float] = []
         signature = [tf.TensorSpec((None, None), tf.int32)] * 2
 
         def loss_of(ids: Any, labels: Any) -> tuple[Any, Any]:
-            hidden = backbone({"token_ids": ids, "padding_mask": tf.cast(ids >= 0, tf.int32)})
+            hidden = backbone_keras.hidden_states(backbone, ids)
             learned = labels[:, 1:] != IGNORED
             # The output layer is the widest by far: only where something is learned.
-            logits = backbone.token_embedding(tf.boolean_mask(hidden[:, :-1], learned), reverse=True)
+            logits = backbone_keras.logits(backbone, tf.boolean_mask(hidden[:, :-1], learned))
             targets = tf.boolean_mask(labels[:, 1:], learned)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, tf.cast(logits, tf.float32))
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
             return tf.reduce_sum(losses), tf.size(targets)
 
         @tf.function(input_signature=signature, reduce_retracing=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -127,7 +107,11 @@ class _Learner:
                 total, count = loss_of(ids, labels)
             return total, count, tape.gradient(total, raw)
 
-        self._forward, self._gradients = forward, gradients
+        @tf.function  # type: ignore[untyped-decorator,unused-ignore]
+        def update(gradients: list[Any]) -> None:
+            optimizer.apply(gradients, variables)
+
+        self._forward, self._gradients, self._update = forward, gradients, update
 
     def run(self) -> None:
         task, progress = self._task, self._task.progress
@@ -168,7 +152,7 @@ class _Learner:
             summed = gradients if summed is None else [a + b for a, b in zip(summed, gradients, strict=True)]
         assert summed is not None  # noqa: S101
         self._optimizer.learning_rate = self._rate(step)
-        self._optimizer.apply([gradient / tokens for gradient in summed], self._variables)
+        self._update([gradient / tokens for gradient in summed])
         self._training.assign([0, step])
         return total / tokens
 

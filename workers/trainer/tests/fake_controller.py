@@ -51,6 +51,12 @@ class State:
     def last(self) -> dict[str, Any]:
         return self.reports[-1]
 
+    def latest(self) -> dict[str, Any]:
+        """The last report with the last checkpoint, which the controller keeps until there is another."""
+        report = self.last()
+        known = [entry for each in self.reports if (entry := each.get("progress", {}).get("checkpoint"))]
+        return {**report, "progress": {**report.get("progress", {}), "checkpoint": known[-1]}} if known else report
+
 
 def _handler(state: State) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
@@ -86,7 +92,7 @@ def _handler(state: State) -> type[BaseHTTPRequestHandler]:
                 return
             if self.path == "/work/report":
                 if state.reports:
-                    self._answer(200, json.dumps(state.reports[-1]).encode())
+                    self._answer(200, json.dumps(state.latest()).encode())
                 else:
                     self._answer(404, b"not found\n")
                 return

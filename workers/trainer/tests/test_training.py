@@ -189,7 +189,9 @@ def test_a_checkpoint_of_another_training_is_not_used(state: State, base: Path, 
 
 def test_a_loss_that_is_no_number_is_told(state: State, base: Path, tmp_path: Path) -> None:
     digest = state.put_dataset(train=tiny.chats())
-    spec = write(tmp_path, base, digest, hyperparameters={**HYPER, "learningRate": 1e9, "maxGradNorm": 0})
+    # Each step multiplies the weights by rate and decay, whatever the gradients are.
+    hyper = {**HYPER, "learningRate": 1e9, "weightDecay": 1, "maxGradNorm": 0}
+    spec = write(tmp_path, base, digest, hyperparameters=hyper)
     status = main([spec, "--work", str(tmp_path / "w")])
     code, message = failure(state)
     assert (status, code) == (6, "NonFiniteLoss") and "lower learningRate" in message

@@ -16,7 +16,8 @@ TEMPLATE = (
 )
 
 
-def make(folder: Path, *, template: bool = True, dtype: Any = np.float32) -> Path:
+def make(folder: Path, *, template: bool = True, config: dict[str, Any] | None = None) -> Path:
+    """`config` replaces entries of config.json."""
     from safetensors.numpy import save_file
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -36,14 +37,15 @@ def make(folder: Path, *, template: bool = True, dtype: Any = np.float32) -> Pat
     if template:
         settings["chat_template"] = TEMPLATE
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    config = {
+    whole = {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": len(vocabulary),
         "hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "num_key_value_heads": KV,
         "head_dim": HIDDEN // HEADS, "intermediate_size": WIDE, "max_position_embeddings": 512, "rms_norm_eps": 1e-5,
         "rope_theta": 10000.0, "hidden_act": "silu", "tie_word_embeddings": True, "eos_token_id": 0, "pad_token_id": 0,
         "attention_bias": False, "mlp_bias": False, "torch_dtype": "float32",
+        **(config or {}),
     }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(whole))
     random = np.random.default_rng(1)
     head = HIDDEN // HEADS
     shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (len(vocabulary), HIDDEN)}
@@ -58,12 +60,13 @@ def make(folder: Path, *, template: bool = True, dtype: Any = np.float32) -> Pat
             f"{at}.mlp.up_proj.weight": (WIDE, HIDDEN),
             f"{at}.mlp.down_proj.weight": (HIDDEN, WIDE),
         }
-    weights = {name: (random.standard_normal(shape) * 0.2).astype(dtype) for name, shape in shapes.items()}
-    ones = np.ones(HIDDEN, dtype=dtype)
-    for i in range(LAYERS):
-        weights[f"model.layers.{i}.input_layernorm.weight"] = ones
-        weights[f"model.layers.{i}.post_attention_layernorm.weight"] = ones
-    weights["model.norm.weight"] = ones
+    if not whole["tie_word_embeddings"]:
+        shapes["lm_head.weight"] = (len(vocabulary), HIDDEN)
+    weights = {name: (random.standard_normal(shape) * 0.2).astype(np.float32) for name, shape in shapes.items()}
+    norms = [f"model.layers.{i}.{n}_layernorm.weight" for i in range(LAYERS) for n in ("input", "post_attention")]
+    for name in [*norms, "model.norm.weight"]:
+        # Each another, so that one in the place of another is noticed.
+        weights[name] = (1 + random.standard_normal(HIDDEN) * 0.1).astype(np.float32)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
