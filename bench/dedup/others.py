@@ -1,6 +1,6 @@
 """Which rows of a JSONL file have a near-duplicate, by another tool: others.py TOOL FILE THREADS OUT.
 
-Prints seconds, from the file to the flags, as one line of JSON. Each tool in the fastest mode that its documentation
+Prints seconds, from the file to the flags once all modules are loaded, as one line of JSON. Each tool in the fastest mode that its documentation
 has: datasketch with a fast hash function, MinHash.bulk and insertion without pickling, its sketches in as many
 processes as there are threads; rensa with its rho batch pipeline.
 """
@@ -12,6 +12,11 @@ import re
 import resource
 import sys
 import time
+
+import numpy
+import xxhash
+from datasketch import MinHash, MinHashLSH
+from rensa import RMinHash, RMinHashLSH
 
 NUM_PERM = 128
 THRESHOLD = 0.7
@@ -29,18 +34,12 @@ def shingles(line: str) -> list[str]:
 
 
 def sketch_bulk(lines: list[str]) -> list[bytes]:
-    import xxhash
-    from datasketch import MinHash
-
     sets = [[s.encode() for s in shingles(line)] for line in lines]
     made = MinHash.bulk(sets, num_perm=NUM_PERM, hashfunc=xxhash.xxh32_intdigest)
     return [m.hashvalues.tobytes() for m in made]
 
 
 def run_datasketch(path: str, threads: int) -> bytearray:
-    import numpy
-    from datasketch import MinHash, MinHashLSH
-
     with open(path, encoding="utf-8") as file:
         lines = file.readlines()
     size = 5_000
@@ -63,8 +62,6 @@ def run_datasketch(path: str, threads: int) -> bytearray:
 
 def run_rensa(path: str, threads: int) -> bytearray:
     os.environ["RAYON_NUM_THREADS"] = str(threads)
-    from rensa import RMinHash, RMinHashLSH
-
     with open(path, encoding="utf-8") as file:
         sets = [shingles(line) for line in file]
     matrix = RMinHash.digest_matrix_from_token_sets_rho(sets, num_perm=NUM_PERM, seed=42)

@@ -1,7 +1,7 @@
-import { isUtf8 } from "node:buffer";
 import { readFileSync, writeFileSync } from "node:fs";
 import { SlipwayError } from "../errors.ts";
-import { BLOCK_BYTES, type Block } from "./block.ts";
+import { BLOCK_BYTES } from "./block.ts";
+import type { FlatReader } from "./flat.ts";
 import type { LineBuffer } from "./line-buffer.ts";
 import type { Row } from "./row.ts";
 
@@ -20,8 +20,8 @@ export class Room {
   #characters = 0;
 
   /** @throws SlipwayError DatasetTooLarge */
-  take(line: string): void {
-    this.#characters += line.length;
+  take(characters: number): void {
+    this.#characters += characters;
     if (this.#characters <= MAX_CHUNK_CHARACTERS) return;
     throw new SlipwayError(
       "DatasetTooLarge",
@@ -49,50 +49,6 @@ export function originOf(files: readonly FileName[], { file, number }: Place): s
   return `${path}${path.toLowerCase().endsWith(".parquet") ? "#" : ":"}${number}`;
 }
 
-/** Calls `visit` with each JSON text of a block, or with why there is none. */
-export function eachRecord(
-  block: Block,
-  visit: (number: number, value: unknown, problem?: string) => void,
-): void {
-  if (block.problem !== undefined) {
-    visit(block.first, undefined, block.problem);
-    return;
-  }
-  const { lines, numbers } = block;
-  const buffer = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength);
-  // One text for all lines is much faster than one for each; a block with a bad byte is decoded line by line.
-  const whole = isUtf8(lines) ? buffer.toString("utf8") : undefined;
-  const source = whole ?? buffer.toString("latin1");
-  let index = 0;
-  for (let start = 0; start < source.length; index++) {
-    const found = source.indexOf("\n", start);
-    const end = found < 0 ? source.length : found;
-    const number = numbers ? numbers[index]! : block.first + index;
-    const raw = source.slice(start, end);
-    start = end + 1;
-    const text = whole === undefined ? strict(raw) : raw;
-    if (text === undefined) {
-      visit(number, undefined, "the line is not UTF-8");
-      continue;
-    }
-    if (text.length === 0 || (text.charCodeAt(0) <= 32 && text.trim() === "")) continue;
-    let value: unknown;
-    try {
-      // A byte order mark is no part of the first line.
-      value = JSON.parse(number === 1 && text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
-    } catch {
-      visit(number, undefined, "the line is not JSON");
-      continue;
-    }
-    visit(number, value);
-  }
-}
-
-function strict(latin1: string): string | undefined {
-  const bytes = Buffer.from(latin1, "latin1");
-  return isUtf8(bytes) ? bytes.toString("utf8") : undefined;
-}
-
 /** Collects the rows of a chunk. */
 export class ChunkWriter {
   readonly #lines: LineBuffer;
@@ -105,8 +61,19 @@ export class ChunkWriter {
   }
 
   add({ file, number }: Place, line: string): void {
-    this.#room.take(line);
-    this.#lines.add(`${file},${number}\t${line}`);
+    this.#room.take(line.length);
+    this.#lines.write(`${file},${number}\t`);
+    this.#lines.write(line);
+    this.#lines.end();
+    this.rows++;
+  }
+
+  /** The row that was read last. */
+  addFlat({ file, number }: Place, row: FlatReader): void {
+    this.#room.take(row.length);
+    this.#lines.write(`${file},${number}\t`);
+    row.writeTo(this.#lines);
+    this.#lines.end();
     this.rows++;
   }
 

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import type { FlatReader } from "./flat.ts";
 import { BANDS, Sketcher } from "./minhash.ts";
 import type { Global } from "./passes.ts";
 import { lineOf, ownTexts, type Row } from "./row.ts";
@@ -24,12 +25,15 @@ const LAYOUT: Readonly<Record<Global["type"], { columns: number; words: number }
 
 export const columnsOf = ({ type }: Global): { columns: number; words: number } => LAYOUT[type];
 
+/** Of a row of some length: more of them cost a copy. */
+const SHINGLES = 64;
+
 /** Computes the keys of the rows of one chunk. */
 export class KeyWriter {
   readonly #global: Global;
   readonly #seed: number;
   readonly #sketcher = new Sketcher();
-  readonly #shingles = new Hashes();
+  readonly #shingles: Hashes;
   readonly #columns: Uint32Array;
   readonly #room: number;
 
@@ -40,23 +44,46 @@ export class KeyWriter {
     const { columns, words } = columnsOf(global);
     this.#room = rows;
     this.#columns = new Uint32Array(columns * words * rows);
+    this.#shingles = new Hashes(("ngram" in global ? rows : 1) * SHINGLES);
   }
 
   add(row: Row, line: string, at: number): void {
     const global = this.#global;
+    if ("ngram" in global) this.#addShingles(this.#sketcher.read(ownTexts(row), global.ngram), at);
+    this.#addDigest(line, at);
+  }
+
+  /** The row that was read last. */
+  addFlat(row: FlatReader, at: number): void {
+    const global = this.#global;
+    if ("ngram" in global) this.#addShingles(this.#sketcher.readFlat(row, global.ngram), at);
+    if (global.type !== "nearDedup") this.#addDigest(row.line, at);
+  }
+
+  #addShingles(count: number, at: number): void {
+    this.#shingles.append(this.#sketcher.keys(count, this.#columns, this.#room + at, this.#room));
+    this.#columns[at] = this.#shingles.length;
+  }
+
+  #addDigest(line: string, at: number): void {
     const columns = this.#columns;
-    if (global.type === "exactDedup") {
-      const digest = hash("sha256", line, "buffer");
-      for (let i = 0; i < 4; i++) columns[at * 4 + i] = digest.readUInt32LE(i * 4);
-    } else if (global.type === "sample" || global.type === "aggregate") {
-      const digest = hash("sha256", `${this.#seed}\0${line}`, "buffer");
-      columns[at * 2] = digest.readUInt32BE(0);
-      columns[at * 2 + 1] = digest.readUInt32BE(4);
-    } else {
-      const texts = ownTexts(row);
-      this.#shingles.append(this.#sketcher.keys(texts, global.ngram, columns, this.#room + at, this.#room));
-      columns[at] = this.#shingles.length;
-      if (global.type === "split") columns[this.#room * (1 + BANDS) + at] = evenly(`${this.#seed}\0${line}`);
+    switch (this.#global.type) {
+      case "exactDedup": {
+        const digest = hash("sha256", line, "buffer");
+        for (let i = 0; i < 4; i++) columns[at * 4 + i] = digest.readUInt32LE(i * 4);
+        return;
+      }
+      case "sample":
+      case "aggregate": {
+        const digest = hash("sha256", `${this.#seed}\0${line}`, "buffer");
+        columns[at * 2] = digest.readUInt32BE(0);
+        columns[at * 2 + 1] = digest.readUInt32BE(4);
+        return;
+      }
+      case "split":
+        columns[this.#room * (1 + BANDS) + at] = evenly(`${this.#seed}\0${line}`);
+        return;
+      case "nearDedup":
     }
   }
 

@@ -8,14 +8,24 @@ export class LineBuffer {
   #data = Buffer.alloc(0);
   #length = 0;
 
-  add(line: string): void {
-    const most = this.#length + line.length * MAX_UNIT_BYTES + 1;
-    if (most > this.#data.byteLength) this.#grow(most);
-    this.#length += this.#data.write(line, this.#length);
+  write(text: string): void {
+    this.#reserve(text.length * MAX_UNIT_BYTES);
+    this.#length += this.#data.write(text, this.#length);
+  }
+
+  copy(from: Uint8Array, start: number, end: number): void {
+    this.#reserve(end - start);
+    this.#data.set(from.subarray(start, end), this.#length);
+    this.#length += end - start;
+  }
+
+  /** Ends a line. */
+  end(): void {
+    this.#reserve(1);
     this.#data[this.#length++] = 0x0a;
   }
 
-  /** All lines; they hold until others are added. */
+  /** All lines; they hold until others are written. */
   take(): Uint8Array {
     const lines = this.#data.subarray(0, this.#length);
     this.#length = 0;
@@ -23,8 +33,9 @@ export class LineBuffer {
     return lines;
   }
 
-  #grow(bytes: number): void {
-    const larger = Buffer.allocUnsafeSlow(bytes * 2);
+  #reserve(bytes: number): void {
+    if (this.#length + bytes <= this.#data.byteLength) return;
+    const larger = Buffer.allocUnsafeSlow((this.#length + bytes) * 2);
     larger.set(this.#data.subarray(0, this.#length));
     this.#data = larger;
   }

@@ -1,3 +1,4 @@
+import type { FlatReader } from "./flat.ts";
 import { Kernel } from "./kernel/kernel.ts";
 
 /**
@@ -13,32 +14,38 @@ export const BANDS = 25;
 export class Sketcher {
   readonly #kernel = new Kernel();
 
+  /** @returns how many shingles the texts of a row have; none for a row without words, which is like no other */
+  read(texts: readonly string[], ngram: number): number {
+    return this.#kernel.read(texts, ngram);
+  }
+
+  readFlat(row: FlatReader, ngram: number): number {
+    return this.#kernel.readFlat(row, ngram);
+  }
+
   /**
-   * Writes the keys of a row's bands, one every `stride`. Rows with an equal key in the same band are candidates.
-   * @param texts of the row
-   * @returns its shingles, each once: none for a row without words, which is like no other
+   * Writes the keys of the bands of the row that was read last, one every `stride`. Rows with an equal key in the same
+   * band are candidates.
+   * @param count of its shingles
+   * @returns them, each once
    */
-  keys(texts: readonly string[], ngram: number, into: Uint32Array, at: number, stride: number): Uint32Array {
-    return this.#keys(this.#kernel.read(texts, ngram), into, at, stride);
-  }
-
-  /** The same of shingles, one at least. */
-  keysOf(shingles: Uint32Array, into: Uint32Array, at: number, stride: number): void {
-    this.#kernel.load(shingles);
-    this.#keys(shingles.length, into, at, stride);
-  }
-
-  /** The shingles of texts, each once. */
-  shingles(texts: readonly string[], ngram: number): Uint32Array {
-    return this.#kernel.distinct(this.#kernel.read(texts, ngram)).slice();
-  }
-
-  #keys(count: number, into: Uint32Array, at: number, stride: number): Uint32Array {
+  keys(count: number, into: Uint32Array, at: number, stride: number): Uint32Array {
     if (count > 0) {
       const keys = this.#kernel.bands(count, BANDS);
       for (let band = 0; band < BANDS; band++) into[at + band * stride] = keys[band]!;
     }
     return this.#kernel.distinct(count);
+  }
+
+  /** The same of shingles, one at least. */
+  keysOf(shingles: Uint32Array, into: Uint32Array, at: number, stride: number): void {
+    this.#kernel.load(shingles);
+    this.keys(shingles.length, into, at, stride);
+  }
+
+  /** The shingles of texts, each once. */
+  shingles(texts: readonly string[], ngram: number): Uint32Array {
+    return this.#kernel.distinct(this.#kernel.read(texts, ngram)).slice();
   }
 }
 

@@ -57,23 +57,23 @@ function bucketsOf(values: Uint32Array, left: Uint8Array): Uint32Array {
  * that stays in the processor's cache, tell that of nearly all of them.
  */
 function repeated(values: Uint32Array, left: Uint8Array): Uint32Array {
-  let bits = 1 << 16;
-  while (bits < values.length * 8 && bits < 1 << 26) bits *= 2;
-  const mask = bits - 1;
-  const once = new Uint32Array(bits >>> 5);
-  const twice = new Uint32Array(bits >>> 5);
+  let places = 1 << 16;
+  while (places < values.length * 8 && places < 1 << 26) places *= 2;
+  const mask = places - 1;
+  // The bits of 16 places in a word: the lower one is set by the first row, the upper one by the next.
+  const seen = new Uint32Array(places >>> 4);
   for (let row = 0; row < values.length; row++) {
     if (left[row] !== 0) continue;
-    const bit = values[row]! & mask;
-    const flag = 1 << (bit & 31);
-    if ((once[bit >>> 5]! & flag) === 0) once[bit >>> 5]! |= flag;
-    else twice[bit >>> 5]! |= flag;
+    const place = values[row]! & mask;
+    const word = seen[place >>> 4]!;
+    const once = 1 << ((place & 15) << 1);
+    seen[place >>> 4] = word | once | ((word & once) << 1);
   }
   const rows = new Hashes();
   for (let row = 0; row < values.length; row++) {
     if (left[row] !== 0) continue;
-    const bit = values[row]! & mask;
-    if ((twice[bit >>> 5]! & (1 << (bit & 31))) !== 0) rows.push(row);
+    const place = values[row]! & mask;
+    if ((seen[place >>> 4]! & (2 << ((place & 15) << 1))) !== 0) rows.push(row);
   }
   return rows.values.subarray(0, rows.length);
 }

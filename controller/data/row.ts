@@ -27,8 +27,11 @@ const SORTED = Object.fromEntries(
   Object.entries(FIELDS).map(([format, fields]) => [format, [...fields].sort()]),
 ) as Record<DatasetFormat, string[]>;
 
+/** The fields of a format as they stand in a line. */
+export const sortedFields = (format: DatasetFormat): readonly string[] => SORTED[format];
+
 /** Texts in the order in which people read them. */
-const TEXT_FIELDS = ["prompt", "completion", "chosen", "rejected"];
+export const TEXT_FIELDS = ["prompt", "completion", "chosen", "rejected"];
 
 /**
  * Reads a value as a row; fields that the format does not have are left out.

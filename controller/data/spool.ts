@@ -4,8 +4,10 @@ import { type Chunk, parseSpooled, type SpooledRow } from "./chunk.ts";
 /** Files that are kept open for single rows. */
 const MAX_OPEN = 128;
 const MAX_ROW_BYTES = 64 << 20;
-/** Lists that are read whole and kept; what is beyond is read one by one. */
-const LISTS_BYTES = 64 << 20;
+/** For lists that are read whole and kept, of what the tables with a few words for each row leave; others come one by one. */
+const KEPT_BYTES = 320 << 20;
+const LEAST_KEPT_BYTES = 64 << 20;
+const TABLE_BYTES_PER_ROW = 24;
 
 /** Where a column of a pass's keys lies: a file for each chunk. */
 export interface KeyFiles {
@@ -47,7 +49,10 @@ export class KeyLists implements Disposable {
   readonly #offset: number;
   /** All lists of some chunks, while there is room. */
   readonly #whole = new Map<number, Uint32Array>();
-  #room = LISTS_BYTES;
+  #room: number;
+  /** Of the lists that are read one by one, the last two: those that are compared. */
+  #single = new Uint32Array(1024);
+  #other = new Uint32Array(1024);
 
   /** @param ends the column that says so */
   constructor(keys: KeyFiles, ends: Uint32Array, columns: number) {
@@ -56,29 +61,33 @@ export class KeyLists implements Disposable {
     this.#offset = columns * 4;
     this.#files = new OpenFiles(keys.paths);
     this.#starts = startsOf(keys.rows);
+    this.#room = Math.max(LEAST_KEPT_BYTES, KEPT_BYTES - ends.length * TABLE_BYTES_PER_ROW);
   }
 
+  /** The list of a row; it holds until two others were asked for. */
   read(row: number): Uint32Array {
     const chunk = chunkOf(this.#starts, row);
     const start = row === this.#starts[chunk] ? 0 : this.#ends[row - 1]!;
     const whole = this.#whole.get(chunk) ?? this.#load(chunk);
     if (whole) return whole.subarray(start, this.#ends[row]!);
-    return this.#read(chunk, start, this.#ends[row]!);
+    const count = this.#ends[row]! - start;
+    [this.#single, this.#other] = [this.#other, this.#single];
+    if (count > this.#single.length) this.#single = new Uint32Array(2 * count);
+    return this.#read(chunk, start, this.#single.subarray(0, count));
   }
 
   #load(chunk: number): Uint32Array | undefined {
     const end = this.#ends[this.#starts[chunk + 1]! - 1]!;
     if (end * 4 > this.#room) return undefined;
     this.#room -= end * 4;
-    const whole = this.#read(chunk, 0, end);
+    const whole = this.#read(chunk, 0, new Uint32Array(end));
     this.#whole.set(chunk, whole);
     return whole;
   }
 
-  #read(chunk: number, start: number, end: number): Uint32Array {
-    const list = new Uint32Array(end - start);
+  #read(chunk: number, start: number, list: Uint32Array): Uint32Array {
     const position = this.#keys.rows[chunk]! * this.#offset + start * 4;
-    readSync(this.#files.get(chunk), new Uint8Array(list.buffer), 0, list.byteLength, position);
+    readSync(this.#files.get(chunk), list, 0, list.byteLength, position);
     return list;
   }
 

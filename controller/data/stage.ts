@@ -1,20 +1,13 @@
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import type { SchemaCheck } from "../json-schema/json-schema.ts";
 import type { Block } from "./block.ts";
-import {
-  type Chunk,
-  ChunkWriter,
-  eachRecord,
-  eachSpooled,
-  type FileName,
-  originOf,
-  type Place,
-  Room,
-} from "./chunk.ts";
+import { type Chunk, ChunkWriter, eachSpooled, type FileName, originOf, type Place, Room } from "./chunk.ts";
+import { FlatReader } from "./flat.ts";
 import { isDrawn, KeyWriter } from "./keys.ts";
 import { LineBuffer } from "./line-buffer.ts";
 import { type PrepareSpec, passesOf } from "./passes.ts";
 import { findPii } from "./pii.ts";
+import { eachFlatRecord, eachRecord, type Visit } from "./records.ts";
 import { lineOf, type Row, textOf, textsOf, toRow } from "./row.ts";
 import { type Cases, recordStep, rowStep } from "./steps/compile.ts";
 import { BadRecord, type RecordStep, type RowStep, type SourceRecord } from "./steps/types.ts";
@@ -133,16 +126,35 @@ export class Stage {
       : new SplitRows(this.#lines, origins);
     let read = 0;
     if ("block" in from) {
-      eachRecord(from.block, (number, value, problem) => {
+      const { block, file } = from;
+      const visit: Visit = (number, value, problem) => {
         read++;
-        this.#read({ file: from.file, number }, value, problem, tallies, sink);
-      });
+        this.#read({ file, number }, value, problem, tallies, sink);
+      };
+      const flat = sink instanceof KeyedRows ? this.#flatReader(block, file) : undefined;
+      if (!flat) eachRecord(block, visit);
+      else {
+        const visitFlat = (number: number) => {
+          read++;
+          for (const tally of tallies) tally.rows++;
+          (sink as KeyedRows).addFlat(flat, { file, number });
+        };
+        eachFlatRecord(block, flat, visitFlat, visit);
+      }
     } else {
       eachSpooled(from.chunk, from.dropped, ({ row, line, ...place }, index) => {
         this.#pass(row, line, place, from.splits?.[index] ?? 0, tallies, 0, sink);
       });
     }
     return { read, counts: tallies.map((tally, i) => tally.named(names[i]!)), ...sink.finish(out) };
+  }
+
+  /** Rows that nothing looks into before their keys are taken need not be made. */
+  #flatReader(block: Block, file: number): FlatReader | undefined {
+    const { spec, files } = this.#context;
+    const looked = this.#records.length + this.#steps.length > 0 || this.#schema !== undefined;
+    const drawn = spec.sources[files[file]!.source]!.weight < 1;
+    return looked || drawn || block.problem !== undefined ? undefined : FlatReader.for(spec.format, block);
   }
 
   #read(place: Place, value: unknown, problem: string | undefined, tallies: Tally[], sink: Sink): void {
@@ -246,6 +258,12 @@ class KeyedRows implements Sink {
     this.#rows.add(place, line);
   }
 
+  /** The row that was read last. */
+  addFlat(row: FlatReader, place: Place): void {
+    for (const keys of this.#keys) keys.addFlat(row, this.#rows.rows);
+    this.#rows.addFlat(place, row);
+  }
+
   finish(out: string) {
     let bytes = 0;
     const keys = this.#keys.map((each, i) => {
@@ -286,9 +304,10 @@ class SplitRows implements Sink {
 
   add(row: Row, line: string, place: Place, split: number): void {
     const into = this.#splits[split]!;
-    this.#room.take(line);
+    this.#room.take(line.length);
     if (this.#origins) into.places.push(place);
-    into.lines.add(line);
+    into.lines.write(line);
+    into.lines.end();
     into.rows++;
     if (textsOf(row).some((text) => findPii(text, ALL_PII).length > 0)) this.#piiRows++;
     const words = countWords(textOf(row));

@@ -17,8 +17,13 @@ export function wordsOf(text: string): string[] {
 
 /** A growing list of hashes, used again for each row. */
 export class Hashes {
-  values = new Uint32Array(1024);
+  values: Uint32Array;
   length = 0;
+
+  /** @param room for so many from the start */
+  constructor(room = 1024) {
+    this.values = new Uint32Array(room);
+  }
 
   append(hashes: Uint32Array): void {
     const length = this.length + hashes.length;

@@ -1,3 +1,4 @@
+import type { FlatReader } from "../flat.ts";
 import { wordsOf } from "../words.ts";
 import { WASM } from "./generated/wasm.ts";
 
@@ -50,6 +51,13 @@ export class Kernel {
       length = this.#write([words], words.length);
     }
     return this.#exports.shingle(length, ngram);
+  }
+
+  /** The same of a row that lies in a block; it is in ASCII. */
+  readFlat(row: FlatReader, ngram: number): number {
+    if (row.length > this.#room) this.#reserve(row.length);
+    const start = this.#exports.text.value;
+    return this.#exports.shingle(row.copyTexts(this.#bytes, start) - start, ngram);
   }
 
   /** @returns whether others had to be forgotten to make room */
