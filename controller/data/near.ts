@@ -18,8 +18,35 @@ export function buckets({ keys, column, left }: BucketTask): Uint32Array {
   return bucketsOf(readColumn(keys, column, 1), left);
 }
 
+/** So many rows at a time, about, are in tables together: they stay small, and near the processor. */
+const PART_ROWS = 1 << 20;
+
+/** By parts of all values, each for itself; how many there are depends on the number of rows alone. */
 function bucketsOf(values: Uint32Array, left: Uint8Array): Uint32Array {
-  const several = repeated(values, left);
+  let bits = 0;
+  while (values.length > PART_ROWS * 2 ** bits) bits++;
+  const parts = Array.from({ length: 2 ** bits }, (_, part) => bucketsOfPart(values, left, part, bits));
+  const all = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** @param part which values: those whose upper `bits` are these */
+function bucketsOfPart(values: Uint32Array, left: Uint8Array, part: number, bits: number): Uint32Array {
+  // A bit more than an even part.
+  const rows = new Hashes(16 + Math.ceil((values.length / 2 ** bits) * 1.1));
+  if (bits === 0) {
+    for (let row = 0; row < values.length; row++) if (left[row] === 0) rows.push(row);
+  } else {
+    const shift = 32 - bits;
+    for (let row = 0; row < values.length; row++)
+      if (values[row]! >>> shift === part && left[row] === 0) rows.push(row);
+  }
+  const several = repeated(values, rows.values.subarray(0, rows.length));
   let size = 16;
   while (size < several.length * 2) size *= 2;
   // Open addressing: a slot holds the place of the first row of its key, plus one.
@@ -54,28 +81,26 @@ function bucketsOf(values: Uint32Array, left: Uint8Array): Uint32Array {
 
 /**
  * Rows whose value another one may have, in order. Most rows are like no other: two bits for each value, in a table
- * that stays in the processor's cache, tell that of nearly all of them.
+ * that stays in the processor's cache, tell that of nearly all of them. They are moved to the front.
  */
-function repeated(values: Uint32Array, left: Uint8Array): Uint32Array {
+function repeated(values: Uint32Array, rows: Uint32Array): Uint32Array {
   let places = 1 << 16;
-  while (places < values.length * 8 && places < 1 << 26) places *= 2;
+  while (places < rows.length * 8) places *= 2;
   const mask = places - 1;
   // The bits of 16 places in a word: the lower one is set by the first row, the upper one by the next.
   const seen = new Uint32Array(places >>> 4);
-  for (let row = 0; row < values.length; row++) {
-    if (left[row] !== 0) continue;
-    const place = values[row]! & mask;
+  for (let i = 0; i < rows.length; i++) {
+    const place = values[rows[i]!]! & mask;
     const word = seen[place >>> 4]!;
     const once = 1 << ((place & 15) << 1);
     seen[place >>> 4] = word | once | ((word & once) << 1);
   }
-  const rows = new Hashes();
-  for (let row = 0; row < values.length; row++) {
-    if (left[row] !== 0) continue;
-    const place = values[row]! & mask;
-    if ((seen[place >>> 4]! & (2 << ((place & 15) << 1))) !== 0) rows.push(row);
+  let count = 0;
+  for (let i = 0; i < rows.length; i++) {
+    const place = values[rows[i]!]! & mask;
+    if ((seen[place >>> 4]! & (2 << ((place & 15) << 1))) !== 0) rows[count++] = rows[i]!;
   }
-  return rows.values.subarray(0, rows.length);
+  return rows.subarray(0, count);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { type Compressors, parquetMetadataAsync, parquetReadObjects as readObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
-import { parquetWriteBuffer } from "hyparquet-writer";
+import { fileWriter, ParquetWriter, parquetWriteBuffer, schemaFromColumnData } from "hyparquet-writer";
 import type { DatasetFormat } from "../../schemas/dataset.ts";
 import { type Block, type DataFile, sizeOf, unreadable } from "./block.ts";
 import { RecordBlocks } from "./csv.ts";
@@ -91,7 +91,32 @@ async function guarded<T>({ path }: DataFile, read: () => Promise<T>): Promise<T
 
 /** Rows as Parquet: the columns of the format, messages as JSON text. The same rows make the same bytes. */
 export function parquetOf(format: DatasetFormat, rows: readonly Row[]): Uint8Array {
-  const columnData = FIELDS[format].map((name) =>
+  return new Uint8Array(parquetWriteBuffer({ columnData: columnsOf(format, rows), codec: "SNAPPY" }));
+}
+
+/** The same as a file that is written a row group at a time. */
+export class ParquetFile {
+  readonly #format: DatasetFormat;
+  readonly #writer: ParquetWriter;
+
+  constructor(format: DatasetFormat, path: string) {
+    this.#format = format;
+    const schema = schemaFromColumnData({ columnData: columnsOf(format, []) });
+    this.#writer = new ParquetWriter({ writer: fileWriter(path), schema, codec: "SNAPPY" });
+  }
+
+  /** Writes a row group. */
+  write(rows: readonly Row[]): void {
+    void this.#writer.write({ columnData: columnsOf(this.#format, rows), rowGroupSize: rows.length });
+  }
+
+  finish(): void {
+    void this.#writer.finish();
+  }
+}
+
+const columnsOf = (format: DatasetFormat, rows: readonly Row[]) =>
+  FIELDS[format].map((name) =>
     name === "label"
       ? { name, data: rows.map((row) => row[name] as boolean), type: "BOOLEAN" as const }
       : {
@@ -100,5 +125,3 @@ export function parquetOf(format: DatasetFormat, rows: readonly Row[]): Uint8Arr
           type: "STRING" as const,
         },
   );
-  return new Uint8Array(parquetWriteBuffer({ columnData, codec: "SNAPPY" }));
-}

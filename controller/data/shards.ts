@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import type { DatasetFormat } from "../../schemas/dataset.ts";
-import { parquetOf } from "./parquet.ts";
+import { ParquetFile } from "./parquet.ts";
 import type { Row } from "./row.ts";
 
-/** Bounds of one Parquet file: what is written is in memory at once. */
+const NEWLINE = 0x0a;
+/** Bounds of one Parquet file. */
 export const SHARD_ROWS = 50_000;
 export const SHARD_BYTES = 32 << 20;
+/** Of the lines that are read at a time for a row group, which is in memory at once: in lines, as rows, and as columns. */
+const GROUP_BYTES = 4 << 20;
 
 /** A part of a split's JSON lines that becomes a Parquet file. */
 export interface Shard {
@@ -23,29 +26,68 @@ export interface ParquetTask {
 }
 
 export function writeParquet({ format, lines, shard, out }: ParquetTask): { digest: string; bytes: number } {
-  const data = Buffer.alloc(shard.bytes);
+  const parquet = new ParquetFile(format, out);
+  for (const rows of rowsOf(lines, shard)) parquet.write(rows);
+  parquet.finish();
+  return digestOf(out);
+}
+
+/** The rows of a shard, those of a row group at a time. An empty shard is a group without rows. */
+function* rowsOf(lines: string, { start, bytes }: Shard): Generator<Row[]> {
   const fd = openSync(lines, "r");
   try {
-    for (let done = 0; done < shard.bytes; ) {
-      const got = readSync(fd, data, done, shard.bytes - done, shard.start + done);
-      if (got === 0) throw new Error(`${lines} is shorter than it was`);
-      done += got;
-    }
+    let done = 0;
+    do {
+      let size = Math.min(GROUP_BYTES, bytes - done);
+      let data = piece(fd, start + done, size);
+      // A line that is longer than a group is one of its own.
+      while (done + size < bytes && data.lastIndexOf(NEWLINE) < 0) {
+        size = Math.min(2 * size, bytes - done);
+        data = piece(fd, start + done, size);
+      }
+      const whole = data.subarray(0, data.lastIndexOf(NEWLINE) + 1);
+      yield parsed(whole);
+      done += whole.byteLength;
+    } while (done < bytes);
   } finally {
     closeSync(fd);
   }
+}
+
+function piece(fd: number, start: number, bytes: number): Buffer {
+  const data = Buffer.allocUnsafe(bytes);
+  for (let done = 0; done < bytes; ) {
+    const got = readSync(fd, data, done, bytes - done, start + done);
+    if (got === 0) throw new Error("the lines of a split are fewer than they were");
+    done += got;
+  }
+  return data;
+}
+
+function parsed(lines: Buffer): Row[] {
   const rows: Row[] = [];
-  for (let at = 0; at < data.byteLength; ) {
-    const end = data.indexOf(0x0a, at);
-    rows.push(JSON.parse(data.toString("utf8", at, end)) as Row);
+  for (let at = 0; at < lines.byteLength; ) {
+    const end = lines.indexOf(NEWLINE, at);
+    rows.push(JSON.parse(lines.toString("utf8", at, end)) as Row);
     at = end + 1;
   }
-  const parquet = parquetOf(format, rows);
-  writeFileSync(out, parquet);
-  return {
-    digest: `sha256:${createHash("sha256").update(parquet).digest("hex")}`,
-    bytes: parquet.byteLength,
-  };
+  return rows;
+}
+
+function digestOf(path: string): { digest: string; bytes: number } {
+  const hash = createHash("sha256");
+  const data = Buffer.allocUnsafe(1 << 20);
+  const fd = openSync(path, "r");
+  try {
+    let bytes = 0;
+    for (let got = readSync(fd, data); got > 0; got = readSync(fd, data)) {
+      hash.update(data.subarray(0, got));
+      bytes += got;
+    }
+    return { digest: `sha256:${hash.digest("hex")}`, bytes };
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Cuts lines into shards as they come: by rows and bytes alone, so that the same rows make the same shards. */
@@ -58,7 +100,7 @@ export class ShardCutter {
   /** @param data whole lines that follow those before */
   add(data: Uint8Array): void {
     let at = 0;
-    for (let end = data.indexOf(0x0a); end >= 0; end = data.indexOf(0x0a, at)) {
+    for (let end = data.indexOf(NEWLINE); end >= 0; end = data.indexOf(NEWLINE, at)) {
       const length = end + 1 - at;
       if (this.#rows > 0 && this.#at + length - this.#start > SHARD_BYTES) this.#cut();
       this.#rows++;
