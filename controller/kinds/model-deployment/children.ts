@@ -51,15 +51,18 @@ function ownLabels(labels: Record<string, string>): Record<string, string> {
   );
 }
 
-/** Everything as it is, but for the number of pods that serve. */
+/** Everything as it is, but for the number of pods that serve: those that Recreate has stopped leave their room to the new. */
 export function heldChildren({ deployment, runs }: ObservedInCluster, present: Present): KubeObject[] {
   const spec = deployment.spec.inCluster;
   const claim = spec && cacheClaim(deployment, spec);
   const desired = spec?.replicas ?? DEFAULT_REPLICAS;
+  const replaced =
+    spec?.rollout?.strategy === "Recreate" &&
+    [...present.live.values()].some(({ label, replicas }) => label !== present.active && replicas > 0);
   return [
     ...(claim ? [claim] : []),
     ...[...present.live.values()].flatMap((live) => [
-      keptDeployment(live, live.label === present.active ? desired : live.replicas),
+      keptDeployment(live, live.label === present.active && !replaced ? desired : live.replicas),
       ...(live.served ? [revisionService(deployment, live.served.revision)] : []),
     ]),
     ...(present.main ? [keptService(present.main)] : []),

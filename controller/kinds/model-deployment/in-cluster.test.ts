@@ -349,6 +349,27 @@ describe("what it is made from", () => {
     expect(cluster.deployment.status?.resolved?.[0]?.resolved).toBe(`hf://org/model@${"c".repeat(40)}`);
   });
 
+  test("what Recreate has stopped stays so while sources are looked up again", () => {
+    const cluster = world({ ...hub, rollout: { strategy: "Recreate" } });
+    let found: object = { "hf://org/model@main": `hf://org/model@${commit}` };
+    cluster.answers = (request) => (request.name === "resolve" ? found : works(request));
+    cluster.settle();
+    const [old = ""] = Object.keys(cluster.pods);
+    cluster.edit({ args: ["--slow"] });
+    cluster.step();
+    const next = Object.keys(cluster.pods).find((name) => name !== old) ?? "";
+    cluster.broken.add(next);
+    cluster.settle();
+    const during = { [old]: 0, [next]: 2 };
+    expect(cluster.pods).toEqual(during);
+    found = Object.assign(new Error("away"), { name: "SourceUnavailable" });
+    const { metadata } = cluster.deployment;
+    const annotations = { "slipway.dev/requestedAt": "1" };
+    cluster.deployment = { ...cluster.deployment, metadata: { ...metadata, annotations } };
+    expect(conditionsOf(cluster.settle())).toContain("Ready=False/SourceUnavailable");
+    expect(cluster.pods).toEqual(during);
+  });
+
   test("what cannot be looked up is said, and what serves goes on", () => {
     const cluster = world(hub);
     cluster.answers = (request) =>
