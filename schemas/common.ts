@@ -131,6 +131,12 @@ export const digest = z
   .regex(/^sha256:[0-9a-f]{64}$/);
 
 /** A full revision: 64 hex digits. */
+export const s3Region = z
+  .string()
+  .max(64)
+  .regex(/^[a-z0-9-]+$/)
+  .describe("Of S3; us-east-1 unless given.");
+
 export const revision = z
   .string()
   .length(64)

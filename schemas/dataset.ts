@@ -8,6 +8,7 @@ import {
   mapKeys,
   objectName,
   repositoryPath,
+  s3Region,
   sharedRef,
   shareWith,
   statusBase,
@@ -47,12 +48,7 @@ const source = withRules(
       .regex(/^https?:\/\/[!-"$->A-~]+$/)
       .optional()
       .describe("Base URL of an S3-compatible server for s3://, of a mirror of the Hub for hf://."),
-    region: z
-      .string()
-      .max(64)
-      .regex(/^[a-z0-9-]+$/)
-      .optional()
-      .describe("Of S3; us-east-1 unless given."),
+    region: s3Region.optional(),
     secretRef: localRef
       .optional()
       .describe(

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { durationBetween, localRef, mapKeys, objectName, withRules } from "./common.ts";
+import { durationBetween, localRef, mapKeys, objectName, s3Region, withRules } from "./common.ts";
 import { podOptions, quantity } from "./pod.ts";
 import { pricing } from "./pricing.ts";
 
@@ -52,6 +52,7 @@ export const modelSource = withRules(
       .optional()
       .describe("The file to serve, where the source holds several: a GGUF file. Nothing else is fetched."),
     endpoint,
+    region: s3Region.optional(),
     secretRef: localRef
       .optional()
       .describe(
@@ -78,6 +79,7 @@ export const adapter = withRules(
     fineTuneJobRef: localRef.optional().describe("A FineTuneJob that made an adapter."),
     file: relativePath.optional().describe("LlamaCpp: the adapter's GGUF file, adapter.gguf unless given."),
     endpoint,
+    region: s3Region.optional(),
     secretRef: localRef.optional().describe("As for the model."),
   }),
   {

@@ -18,7 +18,7 @@ export function fetchCommand(): Command {
     .option("--file <path>", "only this file, and the small ones beside it")
     .addHelpText(
       "after",
-      "\nArtifacts are read from the controller: SLIPWAY_URL and SLIPWAY_TOKEN. Credentials of other sources are in\nSLIPWAY_SECRET_<KEY>, with the keys that a source's Secret has; SLIPWAY_SOURCE_ENDPOINT names a mirror.\nExit status: 0 everything is there, 1 it may be there later, 2 it will not without a change.",
+      "\nArtifacts are read from the controller: SLIPWAY_URL and SLIPWAY_TOKEN. Credentials of other sources are in\nSLIPWAY_SECRET_<KEY>, with the keys that a source's Secret has; SLIPWAY_SOURCE_ENDPOINT names a mirror,\nSLIPWAY_SOURCE_REGION the region of a bucket.\nExit status: 0 everything is there, 1 it may be there later, 2 it will not without a change.",
     )
     .action(async (reference: string, folder: string, options: { file?: string }) => {
       const stop = new AbortController();

@@ -209,6 +209,27 @@ test("a small file of the hub is checked as a whole, with what an earlier contai
   }
 });
 
+test("a bucket is asked with the signature of its region", async () => {
+  const signatures: (string | undefined)[] = [];
+  const bucket = createServer((request, response) => {
+    signatures.push(request.headers.authorization);
+    response.writeHead(403).end();
+  }).listen(0, "127.0.0.1");
+  await new Promise((resolve) => bucket.once("listening", resolve));
+  const env = {
+    SLIPWAY_SOURCE_ENDPOINT: `http://127.0.0.1:${(bucket.address() as AddressInfo).port}`,
+    SLIPWAY_SOURCE_REGION: "eu-central-1",
+    SLIPWAY_SECRET_AWS_ACCESS_KEY_ID: "id",
+    SLIPWAY_SECRET_AWS_SECRET_ACCESS_KEY: "secret",
+  };
+  try {
+    await expect(contentOf("s3://models/v1/", undefined, env, signal)).rejects.toThrow();
+    expect(signatures[0]).toContain("/eu-central-1/s3/aws4_request");
+  } finally {
+    bucket.close();
+  }
+});
+
 describe("what does not come", () => {
   const other = `sha256:${"0".repeat(64)}`;
   test.each([

@@ -57,7 +57,7 @@ const MAX_BYTES = 2 ** 40;
 
 /** Credentials go to the source's own host and to no other: the controller has checked that they may. */
 function accessOf(reference: string, env: Environment): SourceAccess {
-  const endpoint = env.SLIPWAY_SOURCE_ENDPOINT;
+  const { SLIPWAY_SOURCE_ENDPOINT: endpoint, SLIPWAY_SOURCE_REGION: region } = env;
   const data = Object.fromEntries(
     Object.entries(env).flatMap(([name, value]) =>
       name.startsWith("SLIPWAY_SECRET_") && value !== undefined
@@ -65,7 +65,10 @@ function accessOf(reference: string, env: Environment): SourceAccess {
         : [],
     ),
   );
-  const base = endpoint === undefined ? {} : { endpoint };
+  const base = {
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(region === undefined ? {} : { region }),
+  };
   if (Object.keys(data).length === 0) return base;
   const { protocol, hostname, port } = new URL(homeOf(reference, base));
   // With its port: one without means https on 443.

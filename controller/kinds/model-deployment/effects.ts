@@ -12,7 +12,7 @@ import { createTokenSecret } from "../work-token.ts";
 import type { ProbeOutput } from "./decide.ts";
 import type { AddressProbe } from "./probing.ts";
 import type { AdmitInput, ResolveInput } from "./resolving.ts";
-import type { Source } from "./sources.ts";
+import { placeOf, type Source } from "./sources.ts";
 
 const ASK_TIMEOUT_MS = 10_000;
 
@@ -53,17 +53,17 @@ export function admit(dependencies: AdmitDependencies): EffectHandler {
 }
 
 async function checkSecret(
-  { reference, secret, endpoint }: Source,
+  source: Source,
   { namespace, serviceAccountName }: Pick<ResolveInput, "namespace" | "serviceAccountName">,
   secrets: Pick<SecretReader, "read">,
   signal: AbortSignal,
 ): Promise<void> {
+  const { reference, secret } = source;
   if (!secret) return;
   const content = await secrets.read(namespace, secret.name, serviceAccountName, { signal });
   // Nothing else is asked with a Secret: claims are mounted, artifacts have a token of their own.
   if (!/^(hf|s3):/.test(reference)) return;
-  const home = homeOf(reference, endpoint === undefined ? {} : { endpoint });
-  assertHostAllowed(home, content, `${namespace}/${secret.name}`);
+  assertHostAllowed(homeOf(reference, placeOf(source)), content, `${namespace}/${secret.name}`);
 }
 
 /** Looks up what branches, tags and folders are now, with the tenant's credentials. */
@@ -71,10 +71,11 @@ export function resolve(secrets: Pick<SecretReader, "read">): EffectHandler {
   return async (value, { signal }) => {
     const { namespace, serviceAccountName, sources } = value as unknown as ResolveInput;
     const found: Record<string, string> = {};
-    for (const { reference, secret, endpoint } of sources) {
+    for (const source of sources) {
+      const { reference, secret } = source;
       const content = secret && (await secrets.read(namespace, secret.name, serviceAccountName, { signal }));
       const access = {
-        ...(endpoint === undefined ? {} : { endpoint }),
+        ...placeOf(source),
         ...(content && secret
           ? {
               credentials: credentialsOf(
@@ -87,8 +88,8 @@ export function resolve(secrets: Pick<SecretReader, "read">): EffectHandler {
           : {}),
       };
       const folder = reference.startsWith("s3://") && !reference.endsWith("/") ? `${reference}/` : reference;
-      const source = await resolveSource(folder, access, signal);
-      found[reference] = folder.startsWith("s3://") ? `${folder}#${listingDigest(source)}` : source.resolved;
+      const pinned = await resolveSource(folder, access, signal);
+      found[reference] = folder.startsWith("s3://") ? `${folder}#${listingDigest(pinned)}` : pinned.resolved;
     }
     return found;
   };

@@ -51,11 +51,12 @@ function environment({ deployment, revision, workUrl }: Revision, source: Pinned
       { name: "SLIPWAY_TOKEN", valueFrom: tokenFrom(childName(deployment, revision)) },
     ];
   }
-  const { secret, endpoint } = source;
+  const { secret, endpoint, region } = source;
   const known = SECRET_KEYS[source.resolved.slice(0, 3) as keyof typeof SECRET_KEYS] ?? [];
   const keys = secret?.tokenKey === undefined ? known : ["token"];
   return [
     ...(endpoint === undefined ? [] : [{ name: "SLIPWAY_SOURCE_ENDPOINT", value: endpoint }]),
+    ...(region === undefined ? [] : [{ name: "SLIPWAY_SOURCE_REGION", value: region }]),
     ...(secret ? keys.map((key) => fromSecret(secret.name, key, secret.tokenKey)) : []),
   ];
 }

@@ -87,7 +87,7 @@ const GOLDEN: Record<string, { readonly runtime: RuntimeName; readonly [field: s
   custom: {
     runtime: "Custom",
     image: "registry.example.com/server:1.2",
-    model: { source: "s3://models/llama" },
+    model: { source: "s3://models/llama", region: "eu-central-1", secretRef: { name: "bucket" } },
     command: ["/server"],
     args: ["--model", "$(SLIPWAY_MODEL)"],
     port: 9000,

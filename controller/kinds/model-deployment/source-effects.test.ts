@@ -136,6 +136,18 @@ describe("before a revision's pods", () => {
     await expect(attempt).rejects.toMatchObject({ code: "HostNotAllowed" });
     expect(made).toEqual([]);
   });
+
+  test.each([
+    ["eu-central-1", { secret: "triage-1" }],
+    [undefined, { code: "HostNotAllowed" }],
+  ])("a bucket's host is that of its region: %s", async (region, outcome) => {
+    const source = { name: "model", reference: "s3://models/llama", secret: { name: "bucket" }, region };
+    const attempt = handler(() => undefined, ["models.s3.eu-central-1.amazonaws.com"])(
+      { ...base, sources: [source], token } as never,
+      context,
+    ).catch((error: unknown) => error);
+    expect(await attempt).toMatchObject(outcome);
+  });
 });
 
 test("a Service that nothing answers behind is unreachable, and asked again", async () => {

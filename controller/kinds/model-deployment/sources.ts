@@ -1,5 +1,6 @@
 import type { InCluster } from "../../../schemas/model-deployment-in-cluster.ts";
 import { digestOf, sha256 } from "../../graph/canonical.ts";
+import type { SourceAccess } from "../../sources/types.ts";
 import { RUNTIME } from "./runtimes/index.ts";
 import type { PlacedAdapter, Serving } from "./runtimes/types.ts";
 
@@ -31,6 +32,8 @@ export interface Source {
   readonly file?: string;
   /** Of the hub, where it is not Hugging Face's. */
   readonly endpoint?: string;
+  /** Of S3. */
+  readonly region?: string;
   readonly secret?: { readonly name: string; readonly tokenKey?: string };
 }
 
@@ -100,15 +103,17 @@ const adapterName = (name: string) => `${name.slice(0, 50)}.adapter`;
 interface Named {
   readonly file?: string | undefined;
   readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
   readonly secretRef?: { readonly name: string } | undefined;
 }
 
-function source(name: string, reference: string, { file, endpoint, secretRef }: Named): Source {
+function source(name: string, reference: string, { file, endpoint, region, secretRef }: Named): Source {
   return {
     name,
     reference,
     ...(file === undefined ? {} : { file }),
     ...(endpoint === undefined ? {} : { endpoint }),
+    ...(region === undefined ? {} : { region }),
     ...(secretRef ? { secret: { name: secretRef.name } } : {}),
   };
 }
@@ -150,6 +155,11 @@ export function isPinned(reference: string): boolean {
   return (
     /^(artifact:|pvc:\/\/)/.test(reference) || /^hf:\/\/[^@]+@[0-9a-f]{40}([0-9a-f]{24})?$/.test(reference)
   );
+}
+
+/** Where it is asked for. */
+export function placeOf({ endpoint, region }: Source): Pick<SourceAccess, "endpoint" | "region"> {
+  return { ...(endpoint === undefined ? {} : { endpoint }), ...(region === undefined ? {} : { region }) };
 }
 
 /** A source with its reference pinned. */
