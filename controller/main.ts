@@ -8,6 +8,7 @@ import { dataset } from "./kinds/dataset/index.ts";
 import { evalRun } from "./kinds/eval-run/index.ts";
 import { evalSuite } from "./kinds/eval-suite/index.ts";
 import { fineTuneJob } from "./kinds/fine-tune-job/index.ts";
+import { gradeAnswers } from "./kinds/fine-tune-job/selection/grade.ts";
 import { modelDeployment } from "./kinds/model-deployment/index.ts";
 import { monitor } from "./kinds/monitor/index.ts";
 import { promptTemplate } from "./kinds/prompt-template/index.ts";
@@ -100,6 +101,7 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
         return type && manager.view.get(type, namespace, name)?.metadata.uid;
       },
       wake: (object) => manager.enqueue(object),
+      grade: async (suite, answers) => ({ ...(await gradeAnswers(suite, answers, state.blobs)) }),
       now: Date.now,
     });
     const server = await startHttpServer({

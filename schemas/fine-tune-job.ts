@@ -5,6 +5,7 @@ import {
   digest,
   durationBetween,
   labelName,
+  localRef,
   objectName,
   secretKeyRef,
   sharedRef,
@@ -70,6 +71,17 @@ const workVolume = z
     "A volume for scratch and checkpoints that outlives a pod; absent: the node's disk, and a checkpoint is fetched again.",
   );
 
+const selection = z
+  .strictObject({
+    suiteRef: localRef.describe(
+      "EvalSuite whose cases each checkpoint answers, and whose graders decide; without a judge, latency and cost.",
+    ),
+    promptRef: localRef.describe("PromptTemplate that makes a case's messages."),
+  })
+  .describe(
+    "Chooses the checkpoint that passes most cases. Take a suite of its own: what has chosen a model cannot say how good it is.",
+  );
+
 const HOSTED_HYPERPARAMETERS = ["epochs", "batchSize", "seed", "beta"];
 
 export const fineTuneJobSpec = withRules(
@@ -95,6 +107,7 @@ export const fineTuneJobSpec = withRules(
       ),
     openai: hostedTraining.optional(),
     hyperparameters: hyperparameters.default({}),
+    selection: selection.optional(),
     mlflow: mlflow.optional(),
     runPolicy: runPolicy.default({ onChange: "Manual", retries: 3, timeout: "24h" }),
     pod: podOptions.optional(),
@@ -143,6 +156,12 @@ export const fineTuneJobSpec = withRules(
       backend !== "openai" || Object.keys(given).every((name) => HOSTED_HYPERPARAMETERS.includes(name)),
   },
   {
+    rule: "!has(self.selection) || (self.backend == 'kubernetes' && self.framework == 'torch' && has(self.hyperparameters.saveSteps))",
+    message: "selection needs backend: kubernetes, framework: torch and hyperparameters.saveSteps",
+    check: ({ selection: chosen, backend, framework, hyperparameters: { saveSteps } }) =>
+      chosen === undefined || (backend === "kubernetes" && framework === "torch" && saveSteps !== undefined),
+  },
+  {
     rule: "self.framework != 'tensorflow' || (self.method == 'sft' && has(self.adapter) && !has(self.baseModel.file))",
     message:
       "framework: tensorflow trains method: sft with an adapter on safetensors; use framework: torch for the rest",
@@ -176,6 +195,15 @@ export const fineTuneJobStatus = z.strictObject({
       pod: z.string().max(253).optional().describe("Its pod, the last if there were several."),
       failure: z.strictObject({ reason: z.string().max(128), message: z.string().max(4096) }).optional(),
       resumeFrom: digest.optional().describe("Checkpoint of an earlier attempt from which this one goes on."),
+      selection: z
+        .strictObject({
+          questions: digest.describe("What the pod reads: each case's messages."),
+          suite: digest.describe("The cases with their graders, which the pod does not see."),
+          maxTokens: count.optional(),
+          stop: z.array(z.string().max(256)).max(4).optional(),
+        })
+        .optional()
+        .describe("The suite and the prompt as they were laid out for this training."),
     })
     .optional()
     .describe("The training that was started last."),
@@ -204,9 +232,23 @@ export const fineTuneJobStatus = z.strictObject({
       type: z.enum(["adapter", "model"]),
       bytes: count,
       revision: digits.describe("Of the training that made it."),
+      step: count.optional().describe("Of the checkpoint that the suite chose."),
     })
     .optional()
     .describe("What was trained last: the manifest's digest, which stands for every byte of it."),
+  checkpoints: z
+    .array(
+      z.strictObject({
+        step: count,
+        digest: digest.describe("Of its artifact, which can be served too."),
+        passRate: z.number().min(0).max(1).describe("Share of the suite's cases that pass."),
+        score: z.number().describe("Mean of the cases' scores."),
+        loss: z.number().optional(),
+      }),
+    )
+    .max(20)
+    .optional()
+    .describe("What the suite of spec.selection was answered with: the best checkpoint and the latest ones."),
   base: z
     .strictObject({ source: z.string().max(512), resolved: z.string().max(4096) })
     .optional()

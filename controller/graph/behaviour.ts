@@ -256,7 +256,7 @@ const fineTuneJob: Behaviour<FineTuneJobSpec> = {
         { split: "train", method: "sft", framework: "torch", backend: "kubernetes" },
       ) as object),
     }) as unknown as Json,
-  edges: ({ datasetRef }) => [
+  edges: ({ datasetRef, selection }) => [
     {
       type: "content",
       kind: "Dataset",
@@ -264,6 +264,23 @@ const fineTuneJob: Behaviour<FineTuneJobSpec> = {
       ...(datasetRef.namespace === undefined ? {} : { namespace: datasetRef.namespace }),
       field: "spec.datasetRef.name",
     },
+    // They decide which weights come out.
+    ...(selection
+      ? ([
+          {
+            type: "content",
+            kind: "EvalSuite",
+            name: selection.suiteRef.name,
+            field: "spec.selection.suiteRef.name",
+          },
+          {
+            type: "content",
+            kind: "PromptTemplate",
+            name: selection.promptRef.name,
+            field: "spec.selection.promptRef.name",
+          },
+        ] satisfies Edge[])
+      : []),
   ],
 };
 

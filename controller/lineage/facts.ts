@@ -85,11 +85,17 @@ const counted = (count: number, what: string) => `${count} ${what}${count === 1 
 
 const fineTuneJob: Reader<FineTuneJobSpec, FineTuneJobStatus> = (
   { baseModel, method, adapter },
-  { artifact, base, training, progress, mlflow, model },
+  { artifact, base, checkpoints = [], training, progress, mlflow, model },
 ) => ({
   facts: list(
     artifact ? `${artifact.type} ${short(artifact.digest)}` : model ? `model ${model}` : "nothing trained",
     `${method}${adapter ? ` with ${adapter.type}` : ""}`,
+    ...checkpoints
+      .filter(({ digest }) => digest === artifact?.digest)
+      .map(
+        ({ step, passRate }) =>
+          `step ${step}, best of ${checkpoints.length} with ${Math.round(passRate * 100)} % passed`,
+      ),
     artifact !== undefined &&
       training !== undefined &&
       artifact.revision !== training.revision &&

@@ -182,6 +182,18 @@ describe("from commit to verdict", () => {
       ["Dataset/tickets above", `BaseModel/hf://o/n@${"a".repeat(40)}`],
     ]);
     expect(lineage("FineTuneJob/next", [tickets, job, next]).subject.facts[0]).toBe("nothing trained");
+
+    const selection = { suiteRef: { name: "choose" }, promptRef: { name: "ask" } };
+    const selecting = { ...spec, selection, hyperparameters: { saveSteps: 5 } };
+    const checkpoints = [
+      { step: 5, digest: trained.artifact.digest, passRate: 0.75, score: 0.75 },
+      { step: 10, digest: `sha256:${"6".repeat(64)}`, passRate: 0.5, score: 0.5 },
+    ];
+    const chosen = object("FineTuneJob", "chosen", selecting, { ...trained, checkpoints });
+    const choose = object("EvalSuite", "choose", { targets: [], cases: {}, assert: [], gates: [] }, {});
+    const found = lineage("FineTuneJob/chosen", [tickets, chosen, choose]);
+    expect(found.subject.facts).toContain("step 5, best of 2 with 75 % passed");
+    expect(names(found.upstream)).toContain("EvalSuite/choose");
     expect(names(lineage("Dataset/tickets", [tickets, job]).downstream)).toEqual([
       "FineTuneJob/lora",
       ["MLflow/triage/3"],

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { SlipwayError } from "../errors.ts";
 import { blobDigest, canonicalJson } from "../graph/canonical.ts";
 import { createLogger } from "../log.ts";
 import { type HttpServer, startHttpServer } from "../runtime/http.ts";
@@ -35,6 +36,10 @@ beforeEach(async () => {
     reports: state.reports,
     uidOf: () => uid,
     wake: (ref) => woken.push(ref),
+    grade: async (suite, answers) => {
+      if (suite === "broken") throw new SlipwayError("AnswersInvalid", `${answers} is no list of answers`);
+      return { suite, answers };
+    },
     now: () => 7,
     maxArtifactBytes: 1 << 20,
   });
@@ -96,6 +101,32 @@ test("the next pod reads what the one before it reported and stored", async () =
   expect(await (await ask("/work/report", { token })).json()).toMatchObject({ progress: { checkpoint } });
   expect((await ask("/work/report", { token: tokens.issue({ ...claims, input: "d2" }) })).status).toBe(404);
   expect((await ask("/work/report", { token: "x" })).status).toBe(401);
+});
+
+test("answers are graded with the token's suite, if a pod of the object has stored them", async () => {
+  const token = tokens.issue({ ...claims, grade: "s1" });
+  const { digest } = (await (await put(token, "answers")).json()) as { digest: string };
+  const grade = (by: string, answers: string) =>
+    ask("/work/grade", { method: "POST", token: by, body: JSON.stringify({ answers }) });
+  const graded = await grade(token, digest);
+  expect([graded.status, await graded.json()]).toEqual([200, { suite: "s1", answers: digest }]);
+  // A suite's right answers must not be found out with answers that are somebody else's.
+  const other = await state.blobs.put("answers of another");
+  expect((await grade(token, other)).status).toBe(404);
+  expect((await grade(tokens.issue(claims), digest)).status).toBe(401);
+  expect((await grade(token, "sha256:x")).status).toBe(400);
+  const broken = await grade(tokens.issue({ ...claims, grade: "broken" }), digest);
+  expect([broken.status, await broken.text()]).toEqual([400, `${digest} is no list of answers\n`]);
+});
+
+test("what was graded outlives the pod that does not know of it", async () => {
+  const token = tokens.issue(claims);
+  const candidates = [{ step: 3, digest: "sha256:a" }];
+  await report(token, { state: "Running", progress: { step: 3, candidates } });
+  await report(token, { state: "Running", progress: { phase: "LoadingModel" } });
+  expect(await (await ask("/work/report", { token })).json()).toMatchObject({
+    progress: { phase: "LoadingModel", candidates },
+  });
 });
 
 test("a token is refused without signature, when altered, and when its object is gone or made anew", async () => {

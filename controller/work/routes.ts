@@ -4,7 +4,7 @@ import * as z from "zod";
 import { SlipwayError } from "../errors.ts";
 import type { Json } from "../graph/canonical.ts";
 import { intentObject } from "../runtime/effects.ts";
-import { type PostRoute, respond, type StreamRoute } from "../runtime/http.ts";
+import { type Answer, type PostRoute, respond, type StreamRoute } from "../runtime/http.ts";
 import type { ObjectRef } from "../runtime/kind.ts";
 import type { BlobStore, ReportStore, WorkReport } from "../store/store.ts";
 import { readManifest } from "./artifacts.ts";
@@ -17,6 +17,8 @@ export interface WorkRoutesOptions {
   /** The uid of the object that has this name now. */
   readonly uidOf: (object: ObjectRef) => string | undefined;
   readonly wake: (object: ObjectRef) => void;
+  /** Grades stored answers with a suite; both are digests. @throws SlipwayError for answers that are none */
+  readonly grade: (suite: string, answers: string) => Promise<Json>;
   readonly now: () => number;
   /** Largest artifact file; 64 GiB unless given. */
   readonly maxArtifactBytes?: number;
@@ -59,30 +61,56 @@ export function workRoutes(options: WorkRoutesOptions): { streams: StreamRoute[]
           if (typeof report === "string") return { status: 400, body: `${report}\n` };
           const { object, input } = claims;
           const former = reports.latest(ownerOf(claims), input);
-          await reports.put(ownerOf(claims), input, { ...withCheckpoint(report, former), reportedAt: now() });
+          await reports.put(ownerOf(claims), input, { ...withFormer(report, former), reportedAt: now() });
           wake(object);
           return { status: 204 };
         },
       },
+      { path: "/work/grade", maxBytes: 1024, handle: ({ headers, body }) => graded(headers, body, options) },
     ],
   };
 }
 
 /**
- * A new pod reports before it knows of the last checkpoint, and one that fails may not know of it: it is kept until
- * there is another.
+ * A pod may ask what answers are worth that a pod of its object has stored, and of nothing else: cases and right answers
+ * stay here.
  */
-function withCheckpoint<R extends { progress?: Json; state: string }>(
+async function graded(
+  headers: IncomingMessage["headers"],
+  body: Buffer,
+  options: WorkRoutesOptions,
+): Promise<Answer> {
+  const claims = claimsOf(headers.authorization, options);
+  if (claims?.grade === undefined) return { status: 401, body: "the token does not allow grading\n" };
+  const digest = /^\{"answers": ?"(sha256:[0-9a-f]{64})"\}$/.exec(body.toString("utf8"))?.[1];
+  if (digest === undefined) return { status: 400, body: 'send {"answers": DIGEST}\n' };
+  if (!options.reports.hasUpload(ownerOf(claims), digest) || !(await options.blobs.has(digest)))
+    return { status: 404, body: "not found\n" };
+  try {
+    const marks = await options.grade(claims.grade, digest);
+    return { status: 200, body: JSON.stringify(marks), contentType: "application/json" };
+  } catch (error) {
+    if (!(error instanceof SlipwayError) || error.retryable) throw error;
+    return { status: 400, body: `${error.message}\n` };
+  }
+}
+
+/** What a later pod goes on from. */
+const OUTLIVES = ["checkpoint", "candidates"] as const;
+
+/**
+ * A new pod reports before it knows of the last checkpoint and of what was graded, and one that fails may not know of
+ * them: they are kept until there are others.
+ */
+function withFormer<R extends { progress?: Json; state: string }>(
   report: R,
   former: WorkReport | undefined,
 ): R {
-  const checkpoint = checkpointOf(former?.progress);
-  if (checkpoint === undefined || checkpointOf(report.progress) !== undefined) return report;
-  return { ...report, progress: { ...(report.progress as object | undefined), checkpoint } };
-}
-
-function checkpointOf(progress: Json | undefined): Json | undefined {
-  return (progress as { checkpoint?: Json } | undefined)?.checkpoint;
+  const known = (former?.progress ?? {}) as Record<string, Json | undefined>;
+  const kept = OUTLIVES.flatMap((name) => (known[name] === undefined ? [] : [[name, known[name]] as const]));
+  if (kept.length === 0) return report;
+  const own = report.progress as Record<string, Json> | undefined;
+  return { ...report, progress: { ...Object.fromEntries(kept), ...own } };
 }
 
 function parseReport(body: Buffer) {

@@ -9,6 +9,8 @@ const claimsSchema = z.strictObject({
   input: z.string().min(1),
   /** Digests of blobs that may be read; one that is an artifact's manifest opens its files too. */
   read: z.array(z.string()).max(100),
+  /** The suite that answers are graded with, as it was laid out; without it none are graded. */
+  grade: z.string().optional(),
   /** Whether artifacts may be stored and reports sent. */
   write: z.boolean(),
 });

@@ -51,6 +51,7 @@ beforeEach(async () => {
     reports: state.reports,
     uidOf: () => "u",
     wake: () => undefined,
+    grade: async () => null,
     now: () => 0,
   });
   server = await startHttpServer({

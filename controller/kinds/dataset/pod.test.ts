@@ -47,6 +47,7 @@ beforeEach(async () => {
     reports: state.reports,
     uidOf: () => "u1",
     wake: () => {},
+    grade: async () => null,
     now: () => 7,
   });
   const readiness = () => ({ ready: true, text: "" });

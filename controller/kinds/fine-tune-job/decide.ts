@@ -20,9 +20,9 @@ import {
 } from "./training.ts";
 
 export function decide(observed: ObservedJob, now: Date): FineTuneDecision {
-  const { job, dataset, report, commit } = observed;
+  const { job, report, commit } = observed;
   const before = job.status ?? {};
-  const wanted = wantedTraining(job, dataset);
+  const wanted = wantedTraining(observed);
   const asked = requestedAt(job as unknown as KubeObject);
   const training = chooseTraining({
     former: before.training,
@@ -82,6 +82,7 @@ function hasCondition(conditions: readonly Condition[] | undefined, type: string
 /** What was trained stays in the status until something else is: dependents go on with it. */
 function keptFields({
   artifact,
+  checkpoints,
   base,
   metrics,
   mlflow,
@@ -90,7 +91,7 @@ function keptFields({
   shortRevision,
 }: FineTuneJobStatus): FineTuneJobStatus {
   return JSON.parse(
-    JSON.stringify({ revision, shortRevision, artifact, base, metrics, mlflow, model }),
+    JSON.stringify({ revision, shortRevision, artifact, checkpoints, base, metrics, mlflow, model }),
   ) as FineTuneJobStatus;
 }
 
@@ -121,7 +122,7 @@ function advance(
   if (result) return succeeded(observed, status, training, result);
   if (training.state === "Failed") return failed(observed, status, training, training.failure!);
   // The state folder was lost with the report; what the status says of this training still holds.
-  if (training.state === "Succeeded" && status.artifact) return stillThere(observed, status, training);
+  if (training.state === "Succeeded" && status.artifact) return stillThere(observed, status);
   if (report?.state === "Succeeded") {
     const message = "the trainer reported success with a result that cannot be read; see its log";
     return failed(observed, status, training, { reason: "BadReport", message });

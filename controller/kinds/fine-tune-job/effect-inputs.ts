@@ -1,4 +1,4 @@
-import type { FineTuneJob } from "../../../schemas/fine-tune-job.ts";
+import type { FineTuneJob, FineTuneJobStatus } from "../../../schemas/fine-tune-job.ts";
 import { digestOf, type Json } from "../../graph/canonical.ts";
 import { controllerRef } from "../../kube/apply.ts";
 import type { EffectRequest } from "../../runtime/kind.ts";
@@ -30,7 +30,32 @@ export interface VerifyInput {
   readonly type: "adapter" | "model" | "dataset";
   /** It was looked at before, and is in the status since. */
   readonly known: boolean;
+  readonly choice?: Choice;
 }
+
+export interface VerifyOutput {
+  readonly files: number;
+  /** Of {@link Choice}. */
+  readonly checkpoints?: readonly Checkpoint[];
+}
+
+/** Checkpoints that a pod let answer a suite, from which it says it has published the best. */
+export interface Choice {
+  /** The suite as it was laid out. */
+  readonly suite: string;
+  readonly candidates: readonly Candidate[];
+}
+
+export interface Candidate {
+  readonly step: number;
+  readonly digest: string;
+  /** What the pod stored of its answers. */
+  readonly answers: string;
+  readonly loss?: number | undefined;
+}
+
+/** A candidate with what we found its answers worth. */
+export type Checkpoint = NonNullable<FineTuneJobStatus["checkpoints"]>[number];
 
 export function admitRequest(
   { job, account }: { readonly job: FineTuneJob; readonly account: string },
@@ -39,6 +64,7 @@ export function admitRequest(
 ): EffectRequest {
   const { namespace = "", name: own, uid = "" } = job.metadata;
   const { baseModel, mlflow } = job.spec;
+  const { selection } = training;
   const base = /^artifact:(.*)$/.exec(baseModel.source)?.[1];
   const artifacts = [base, training.resumeFrom].filter((digest) => digest !== undefined);
   const input: AdmitInput = {
@@ -55,7 +81,8 @@ export function admitRequest(
       object: { kind: "FineTuneJob", namespace, name: own },
       uid,
       input: inputOf(training),
-      read: [training.dataset, ...artifacts],
+      read: [training.dataset, ...artifacts, ...(selection ? [selection.questions] : [])],
+      ...(selection ? { grade: selection.suite } : {}),
       write: true,
     },
     name,
@@ -66,9 +93,7 @@ export function admitRequest(
 
 export function verifyRequest(
   { job }: { readonly job: FineTuneJob },
-  digest: string,
-  type: "adapter" | "model",
-  known: boolean,
+  { digest, type, known, choice }: Pick<VerifyInput, "digest" | "type" | "known" | "choice">,
 ): EffectRequest {
   const { namespace = "", name, uid = "" } = job.metadata;
   return request("verify", {
@@ -76,6 +101,7 @@ export function verifyRequest(
     digest,
     type,
     known,
+    ...(choice ? { choice } : {}),
   } satisfies VerifyInput);
 }
 

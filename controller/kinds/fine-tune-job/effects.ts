@@ -1,4 +1,5 @@
 import { SlipwayError } from "../../errors.ts";
+import type { Json } from "../../graph/canonical.ts";
 import type { KubeClient } from "../../kube/client.ts";
 import { assertHostAllowed, type SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler } from "../../runtime/kind.ts";
@@ -6,13 +7,14 @@ import type { BlobStore, ReportStore } from "../../store/store.ts";
 import { assertMadeIn, readManifest } from "../../work/artifacts.ts";
 import type { WorkTokens } from "../../work/tokens.ts";
 import { createTokenSecret } from "../work-token.ts";
-import type { AdmitInput, VerifyInput } from "./effect-inputs.ts";
+import type { AdmitInput, VerifyInput, VerifyOutput } from "./effect-inputs.ts";
+import { chosen } from "./selection/chosen.ts";
 
 export interface EffectDependencies {
   readonly client: Pick<KubeClient, "create">;
   readonly secrets: Pick<SecretReader, "read">;
   readonly tokens: Pick<WorkTokens, "issue">;
-  readonly blobs: Pick<BlobStore, "has" | "open" | "get">;
+  readonly blobs: Pick<BlobStore, "has" | "open" | "get" | "put">;
   readonly reports: Pick<ReportStore, "hasUpload" | "hasUploadIn">;
 }
 
@@ -54,7 +56,7 @@ export function admit(dependencies: EffectDependencies): EffectHandler {
  */
 export function verify({ blobs, reports }: EffectDependencies): EffectHandler {
   return async (value) => {
-    const { object, digest, type, known } = value as unknown as VerifyInput;
+    const { object, digest, type, known, choice } = value as unknown as VerifyInput;
     const missing = (what: string) =>
       new SlipwayError("ArtifactMissing", `${what} of the artifact ${digest} is not in the store`, {
         hint: "annotate with slipway.dev/requestedAt to train again",
@@ -69,7 +71,13 @@ export function verify({ blobs, reports }: EffectDependencies): EffectHandler {
       if (!(await blobs.has(file.digest))) throw missing(file.path);
       if (!isOwn(file.digest)) throw foreign(digest, file.path);
     }
-    return { files: manifest.files.length };
+    const files = manifest.files.length;
+    if (!choice) return { files };
+    for (const { answers } of choice.candidates) if (!isOwn(answers)) throw foreign(digest, "an answer");
+    return {
+      files,
+      checkpoints: await chosen(digest, choice, blobs),
+    } satisfies VerifyOutput as unknown as Json;
   };
 }
 

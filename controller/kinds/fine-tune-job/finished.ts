@@ -1,7 +1,7 @@
 import type { FineTuneJobStatus } from "../../../schemas/fine-tune-job.ts";
 import { ready, reconciling, stalled } from "../../runtime/conditions.ts";
 import type { EventNote } from "../../runtime/kind.ts";
-import { verifyRequest } from "./effect-inputs.ts";
+import { type Choice, type VerifyOutput, verifyRequest } from "./effect-inputs.ts";
 import { childName } from "./manifests.ts";
 import { type FineTuneDecision, kept, type ObservedJob, sameTraining } from "./observed.ts";
 import { jobState, latestPod, wasKilledForMemory } from "./pods.ts";
@@ -51,7 +51,9 @@ export function succeeded(
 ): FineTuneDecision {
   const { job, work } = observed;
   const name = childName(job, training);
-  const { artifact, base, metrics, mlflow } = result;
+  const { artifact, base, metrics, mlflow, candidates } = result;
+  const { selection } = training;
+  const step = candidates.find(({ digest }) => digest === artifact.digest)?.step;
   const pod = latestPod(work(name).pods);
   const done: FineTuneJobStatus = {
     ...status,
@@ -60,41 +62,45 @@ export function succeeded(
   };
   const published: FineTuneJobStatus = {
     ...done,
-    artifact: { ...artifact, revision: training.revision },
+    artifact: { ...artifact, revision: training.revision, ...(step === undefined ? {} : { step }) },
     base,
     metrics: defined(metrics),
     ...(mlflow ? { mlflow: defined(mlflow) } : {}),
   };
   if (!mlflow) delete (published as { mlflow?: unknown }).mlflow;
-  return verified(observed, { name, digest: artifact.digest, type: artifact.type }, done, published);
+  if (!selection) delete (published as { checkpoints?: unknown }).checkpoints;
+  const choice = selection && { suite: selection.suite, candidates };
+  return verified(observed, { ...artifact, ...(choice ? { choice } : {}) }, done, published);
 }
 
 /** Trained before, and the report is gone: what the status names is looked at. */
-export function stillThere(
-  observed: ObservedJob,
-  status: FineTuneJobStatus,
-  training: Training,
-): FineTuneDecision {
+export function stillThere(observed: ObservedJob, status: FineTuneJobStatus): FineTuneDecision {
   const { digest, type } = status.artifact!;
   const progress = observed.job.status?.progress;
   const same = { ...status, ...(progress ? { progress } : {}) };
-  return verified(observed, { name: childName(observed.job, training), digest, type }, same, same);
+  return verified(observed, { digest, type }, same, same);
 }
 
 function verified(
   observed: ObservedJob,
-  { name, digest, type }: { name: string; digest: string; type: "adapter" | "model" },
+  { digest, type, choice }: { digest: string; type: "adapter" | "model"; choice?: Choice },
   done: FineTuneJobStatus,
   published: FineTuneJobStatus,
 ): FineTuneDecision {
   const { job, effect } = observed;
   const isPublished = job.status?.artifact?.digest === digest;
-  const request = verifyRequest(observed, digest, type, isPublished);
+  const request = verifyRequest(observed, {
+    digest,
+    type,
+    known: isPublished,
+    // Once it is published, the status has what was found.
+    ...(choice && !isPublished ? { choice } : {}),
+  });
   const outcome = effect(request);
   const decision = {
     children: [],
     effects: [{ ...request, attempt: outcome?.attempt ?? 1 }],
-    keep: kept(name),
+    keep: kept(childName(job, done.training!)),
   };
   if (outcome?.state === "Failed") {
     const { code, message } = outcome.error ?? { code: "ArtifactMissing", message: "it could not be read" };
@@ -110,9 +116,14 @@ function verified(
       ...decision,
       status: { ...done, conditions: reconciling("Verifying", `the artifact ${digest} is looked at`) },
     };
+  const { checkpoints } = (outcome?.output ?? {}) as unknown as Partial<VerifyOutput>;
   return {
     ...decision,
-    status: { ...published, conditions: ready("Trained", `${type} ${digest}`) },
+    status: {
+      ...published,
+      ...(checkpoints ? { checkpoints: [...checkpoints] } : {}),
+      conditions: ready("Trained", `${type} ${digest}`),
+    },
     events: isPublished ? [] : [{ type: "Normal", reason: "Trained", note: `${type} ${digest}` }],
   };
 }

@@ -1,17 +1,18 @@
 import type { FineTuneJob, FineTuneJobStatus } from "../../../schemas/fine-tune-job.ts";
 import { LABEL_REPOSITORY } from "../../../schemas/kind.ts";
 import type { Repository } from "../../../schemas/repository.ts";
-import type { KubeObject } from "../../kube/resources.ts";
+import type { KubeObject, ResourceType } from "../../kube/resources.ts";
 import { ConfigMap, Job, PersistentVolumeClaim, Pod } from "../../kube/resources.ts";
 import type { Kind, View } from "../../runtime/kind.ts";
 import { sharedDependency } from "../shared-with.ts";
 import { tenantOf } from "../tenant.ts";
-import { DATASET, FINE_TUNE_JOB, REPOSITORY } from "../types.ts";
+import { DATASET, EVAL_SUITE, FINE_TUNE_JOB, PROMPT_TEMPLATE, REPOSITORY } from "../types.ts";
 import { decide } from "./decide.ts";
 import { admit, type EffectDependencies, verify } from "./effects.ts";
 import { hostedEffects } from "./hosted/effects.ts";
 import { releaseRequest } from "./hosted/inputs.ts";
 import type { ObservedJob } from "./observed.ts";
+import { layOut } from "./selection/lay-out.ts";
 
 export interface FineTuneDependencies extends EffectDependencies {
   /** The controller as pods reach it, without a slash at the end. */
@@ -20,12 +21,16 @@ export interface FineTuneDependencies extends EffectDependencies {
 
 function observe(object: KubeObject, view: View, url: string | undefined): ObservedJob {
   const job = object as unknown as FineTuneJob;
-  const { datasetRef } = job.spec;
+  const { datasetRef, selection } = job.spec;
   const { namespace = "", name } = object.metadata;
+  const named = <T>(type: ResourceType, of: string | undefined) =>
+    of === undefined ? undefined : (view.get<KubeObject>(type, namespace, of) as unknown as T | undefined);
   const ref = { kind: "FineTuneJob", namespace, name };
   return {
     job,
     dataset: view.get<KubeObject>(DATASET, datasetRef.namespace ?? namespace, datasetRef.name) as never,
+    suite: named(EVAL_SUITE, selection?.suiteRef.name),
+    prompt: named(PROMPT_TEMPLATE, selection?.promptRef.name),
     url,
     account: tenantOf(object, view),
     commit: commitOf(object, view),
@@ -55,10 +60,22 @@ export function fineTuneJob(dependencies: FineTuneDependencies): Kind<ObservedJo
     suspends: true,
     observe: (object, view) => observe(object, view, dependencies.workUrl),
     decide,
-    dependencies: (object) => [sharedDependency(DATASET, (object as unknown as FineTuneJob).spec.datasetRef)],
+    dependencies: (object) => {
+      const { datasetRef, selection } = (object as unknown as FineTuneJob).spec;
+      return [
+        sharedDependency(DATASET, datasetRef),
+        ...(selection
+          ? [
+              { type: EVAL_SUITE, name: selection.suiteRef.name },
+              { type: PROMPT_TEMPLATE, name: selection.promptRef.name },
+            ]
+          : []),
+      ];
+    },
     effects: {
       admit: admit(dependencies),
       verify: verify(dependencies),
+      layOut: layOut(dependencies),
       ...hostedEffects(dependencies),
     },
     finalizer: {

@@ -25,6 +25,13 @@ export function jobSpec({ spec, metadata }: FineTuneJob, training: Training): Js
     dataset: defined({ digest: training.dataset, split, validationSplit }),
     hyperparameters,
     resumeFrom: training.resumeFrom,
+    selection:
+      training.selection &&
+      defined({
+        cases: training.selection.questions,
+        maxTokens: training.selection.maxTokens,
+        stop: training.selection.stop,
+      }),
     mlflow: mlflow && {
       ...defined({
         trackingUri: mlflow.trackingUri,

@@ -1,14 +1,11 @@
-import type { Dataset } from "../../../schemas/dataset.ts";
-import type { FineTuneJob, FineTuneJobStatus } from "../../../schemas/fine-tune-job.ts";
+import type { FineTuneJobStatus } from "../../../schemas/fine-tune-job.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import { ConfigMap, Job, PersistentVolumeClaim } from "../../kube/resources.ts";
 import type { Decision, EffectOutcome, EffectRequest } from "../../runtime/kind.ts";
 import type { WorkReport } from "../../store/store.ts";
-import type { Training } from "./training.ts";
+import type { Recipe, Training } from "./training.ts";
 
-export interface ObservedJob {
-  readonly job: FineTuneJob;
-  readonly dataset: Dataset | undefined;
+export interface ObservedJob extends Recipe {
   /** The controller as pods reach it. */
   readonly url: string | undefined;
   /** As which the object's Secrets are read. */

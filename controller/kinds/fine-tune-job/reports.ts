@@ -49,6 +49,10 @@ const resultReport = z.object({
     .array(z.tuple([count, finite]))
     .max(1000)
     .default([]),
+  candidates: z
+    .array(z.object({ step: count, digest, answers: digest, loss: finite.optional().catch(undefined) }))
+    .max(20)
+    .default([]),
   mlflow: z
     .object({ runId: text(128), model: text(256).optional(), version: text(32).optional() })
     .optional()

@@ -10,7 +10,8 @@ import { childName, configMap, trainingJob, workClaim } from "./manifests.ts";
 import { type FineTuneDecision, kept, none, type ObservedJob, sameTraining } from "./observed.ts";
 import { jobState, latestPod, type Trouble } from "./pods.ts";
 import { progressOf } from "./reports.ts";
-import { isOutdated, type Missing, type Training, wantedTraining } from "./training.ts";
+import { type LaidOut, layOutRequest } from "./selection/request.ts";
+import { isOutdated, type Training, wantedTraining } from "./training.ts";
 import { troubleOf } from "./trouble.ts";
 
 /** A failure that may pass is tried again after this. */
@@ -41,17 +42,28 @@ export function running(
     const message = "pods are not told where this controller is: start it with --work-url";
     return { ...none({ ...current, conditions: stalled("NoWorkUrl", message) }), keep: kept(name) };
   }
+  const wanted = wantedTraining(observed);
+  if (!work.job && "missing" in wanted) {
+    const { reason, message } = wanted.missing;
+    return { ...none({ ...current, conditions: reconciling(reason, message) }), keep: kept(name) };
+  }
+  const laying = work.job || training.selection ? undefined : layOutRequest(job, observed);
+  if (laying) {
+    const laid = observed.effect(laying);
+    if (laid?.state === "Failed") return refused(current, laying, laid, now);
+    if (laid?.state !== "Succeeded") {
+      const conditions = reconciling("Starting", "the suite of spec.selection is laid out");
+      const effects = [{ ...laying, attempt: laid?.attempt ?? 1 }];
+      return { ...none({ ...current, conditions }), effects, keep: kept(name) };
+    }
+    // From here on it is a part of the training: what happens to the suite does not touch what runs.
+    const withSuite = { ...training, selection: laid.output as unknown as LaidOut };
+    return running(observed, status, withSuite, report, now);
+  }
   const admission = admitRequest(observed, training, name);
   const admitted = observed.effect(admission);
   if (admitted?.state === "Failed" && !work.job) return refused(current, admission, admitted, now);
   const effects = [{ ...admission, attempt: admitted?.attempt ?? 1 }];
-  if (!work.job && "missing" in wantedTraining(job, observed.dataset)) {
-    const { missing } = wantedTraining(job, observed.dataset) as { missing: Missing };
-    return {
-      ...none({ ...current, conditions: reconciling(missing.reason, missing.message) }),
-      keep: kept(name),
-    };
-  }
   // What runs is left as it is: a pod's template cannot be changed, and need not be.
   if (work.job || admitted?.state !== "Succeeded") {
     const conditions = work.job
@@ -70,8 +82,8 @@ export function running(
 }
 
 /** Whether the spec is not the one that this training was started with, so that its children cannot be written anew. */
-function outdatedSpec({ job, dataset }: ObservedJob, training: Training): boolean {
-  const wanted = wantedTraining(job, dataset);
+function outdatedSpec(observed: ObservedJob, training: Training): boolean {
+  const wanted = wantedTraining(observed);
   return "missing" in wanted || isOutdated(training, wanted);
 }
 

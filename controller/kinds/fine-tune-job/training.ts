@@ -4,6 +4,7 @@ import { digestOf } from "../../graph/canonical.ts";
 import { revisionOf } from "../../graph/graph.ts";
 import type { WorkReport } from "../../store/store.ts";
 import { sharedKey, sharedObject } from "../shared-with.ts";
+import { type Selectors, selectorRevisions } from "./selection/request.ts";
 
 export type Training = NonNullable<FineTuneJobStatus["training"]>;
 
@@ -23,11 +24,15 @@ export interface Missing {
   readonly message: string;
 }
 
+/** A FineTuneJob with what its spec names, as far as it is there. */
+export interface Recipe extends Selectors {
+  readonly job: FineTuneJob;
+  readonly dataset: Dataset | undefined;
+}
+
 /** @returns what the training is made from, or what it waits for */
-export function wantedTraining(
-  job: FineTuneJob,
-  dataset: Dataset | undefined,
-): Wanted | { missing: Missing } {
+export function wantedTraining(recipe: Recipe): Wanted | { missing: Missing } {
+  const { job, dataset } = recipe;
   const { datasetRef } = job.spec;
   const found = sharedObject("Dataset", datasetRef, job.metadata.namespace ?? "", dataset);
   if ("missing" in found) return found;
@@ -36,7 +41,11 @@ export function wantedTraining(
     return {
       missing: { reason: "DatasetNotReady", message: `Dataset ${sharedKey(datasetRef)} is not Ready` },
     };
-  const revision = revisionOf(job as never, () => artifact.revision)!;
+  const selectors = selectorRevisions(job, recipe);
+  if ("missing" in selectors) return selectors as { missing: Missing };
+  const revision = revisionOf(job as never, ({ kind }) =>
+    kind === "Dataset" ? artifact.revision : selectors[kind],
+  )!;
   const { pod, workVolume, mlflow, runPolicy, baseModel, openai } = job.spec;
   const { retries, timeout, queueName } = runPolicy;
   const { endpoint, secretRef } = baseModel;

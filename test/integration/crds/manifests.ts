@@ -107,6 +107,7 @@ export const FULL: Readonly<Record<string, Spec>> = {
     validationSplit: "test",
     adapter: { targetModules: ["q_proj", "v_proj"] },
     hyperparameters: { maxSteps: 100, learningRate: 0.0002, saveSteps: 10 },
+    selection: { suiteRef: { name: "choose" }, promptRef: { name: "ask" } },
     mlflow: {
       trackingUri: "http://mlflow:5000",
       experiment: "support",

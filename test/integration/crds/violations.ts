@@ -95,6 +95,12 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
       field: "spec",
       spec: variant("FineTuneJob", { framework: "tensorflow" }),
     },
+  "FineTuneJob spec: selection needs backend: kubernetes, framework: torch and hyperparameters.saveSteps": {
+    field: "spec",
+    spec: variant("FineTuneJob", {
+      selection: { suiteRef: { name: "choose" }, promptRef: { name: "ask" } },
+    }),
+  },
   "FineTuneJob spec: backend cannot be changed: make another FineTuneJob": {
     field: "spec",
     before: variant("FineTuneJob", {}),

@@ -45,13 +45,17 @@ def publish(
 ) -> tuple[str, dict[str, Any]]:
     """(digest, manifest). Files go first and the manifest last: nobody sees half an artifact."""
     manifest = build_manifest(folder, type, metadata)
-    digest = manifest_digest(manifest)
-    if controller is not None:
-        for file in manifest["files"]:
-            controller.upload(folder / file["path"])
-        stored = controller.upload_bytes(canonical_json(manifest).encode(), scratch, "manifest.json")
-        digest = str(stored["digest"])
-    return digest, manifest
+    if controller is None:
+        return manifest_digest(manifest), manifest
+    for file in manifest["files"]:
+        controller.upload(folder / file["path"])
+    return publish_manifest(controller, manifest, scratch), manifest
+
+
+def publish_manifest(controller: Controller, manifest: dict[str, Any], scratch: Path) -> str:
+    """The digest of an artifact whose files are stored already."""
+    stored = controller.upload_bytes(canonical_json(manifest).encode(), scratch, "manifest.json")
+    return str(stored["digest"])
 
 
 def fetch(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from .progress import Progress
 from .rows import Rows
+from .selection import Selection
 from .spec import Spec
 
 
@@ -30,8 +31,10 @@ class Task:
     progress: Progress
     #: Whether to stop at the next step.
     stopping: Callable[[], bool]
-    #: Told after a checkpoint was written.
-    saved: Callable[[Path, int], None]
+    #: Told after a checkpoint was written; its files, by now stored.
+    saved: Callable[[Path, int], list[dict[str, Any]]]
+    #: Lets checkpoints answer.
+    selection: Selection | None = None
 
 
 class Backend(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,33 +10,45 @@ from .artifact import fetch, publish
 from .controller import Controller
 from .errors import TrainError
 from .progress import Progress
+from .selection import Selection
 from .spec import Spec
 
-#: Checkpoints that a report names; the controller may let an EvalSuite choose among them.
+#: Checkpoints that a report names.
 KEPT = 20
 
 
 class Checkpoints:
     def __init__(
-        self, spec: Spec, controller: Controller | None, folder: Path, scratch: Path, progress: Progress
+        self,
+        spec: Spec,
+        controller: Controller | None,
+        folder: Path,
+        scratch: Path,
+        progress: Progress,
+        selection: Selection | None = None,
     ) -> None:
         self._spec = spec
         self._controller = controller
         self._folder = folder
         self._scratch = scratch
         self._progress = progress
+        self._selection = selection
         self.stored: list[dict[str, Any]] = []
 
-    def saved(self, folder: Path, step: int) -> None:
-        """A checkpoint was written: store it, then tell."""
-        metadata = {"checkpoint": True, "identity": self._spec.identity, "step": step}
+    def saved(self, folder: Path, step: int) -> list[dict[str, Any]]:
+        """A checkpoint was written: store it, then tell. Its files."""
+        metadata: dict[str, Any] = {"checkpoint": True, "identity": self._spec.identity, "step": step}
+        if self._selection is not None:
+            # The next attempt cannot read this one's reports. As text: a manifest holds no fractions.
+            metadata["candidates"] = json.dumps(self._selection.candidates)
         kind = "adapter" if self._spec.adapter else "model"
-        digest, _ = publish(self._controller, folder, kind, metadata, self._scratch)
+        digest, manifest = publish(self._controller, folder, kind, metadata, self._scratch)
         loss = self._progress.last_loss
         entry = {"step": step, "digest": digest, **({} if loss is None else {"loss": round(loss, 6)})}
         self.stored = [*(known for known in self.stored if known["step"] != step), entry][-KEPT:]
         self._progress.checkpoint = entry
         self._progress.flush()
+        return list(manifest["files"])
 
     def find(self) -> Path | None:
         """The furthest checkpoint: in the work folder (a volume that outlived its pod), or one that was reported."""
@@ -57,11 +70,13 @@ class Checkpoints:
     def _reported(self) -> dict[str, Any] | None:
         if self._controller is None:
             return None
-        if self._spec.resume_from:
-            return {"digest": self._spec.resume_from, "step": 1 << 62}
-        report = self._controller.latest_report() or {}
-        entry = (report.get("progress") or {}).get("checkpoint")
-        return entry if isinstance(entry, dict) and "digest" in entry else None
+        progress = (self._controller.latest_report() or {}).get("progress") or {}
+        if self._selection is not None:
+            self._selection.restore(progress.get("candidates") or [])
+        entry = progress.get("checkpoint")
+        if isinstance(entry, dict) and "digest" in entry:
+            return entry
+        return {"digest": self._spec.resume_from, "step": 1 << 62} if self._spec.resume_from else None
 
     def _download(self, digest: str) -> Path | None:
         assert self._controller is not None  # noqa: S101
@@ -76,6 +91,8 @@ class Checkpoints:
         if metadata.get("identity") != self._spec.identity:
             print(f"the checkpoint {digest} belongs to another training, starting anew", flush=True)
             return None
+        if self._selection is not None:
+            self._selection.restore(json.loads(metadata.get("candidates", "[]")))
         named = self._folder / f"checkpoint-{metadata['step']}"
         folder.rename(named)
         return named

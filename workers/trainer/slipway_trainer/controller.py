@@ -139,6 +139,17 @@ class Controller:
 
         return self._retry("reading the last report", once)
 
+    def grade(self, answers: str) -> dict[str, float]:
+        """{passRate, score} of stored answers, by the graders of the suite that this work may ask."""
+        data = json.dumps({"answers": answers}).encode()
+
+        def once() -> dict[str, float]:
+            with self._open("POST", "/work/grade", data, {"content-type": "application/json"}) as answer:
+                value = json.loads(answer.read())
+            return {"passRate": float(value["passRate"]), "score": float(value["score"])}
+
+        return self._retry("grading", once)
+
     def _open(self, method: str, path: str, data: Any = None, headers: dict[str, str] | None = None) -> Any:
         request = urllib.request.Request(  # noqa: S310 - the URL is the controller's own
             self._url + path,

@@ -1,4 +1,4 @@
-"""`python -m slipway_trainer.generate`: greedy answers of a model, with or without an adapter, for tests.
+"""Greedy answers of a model: to choose a checkpoint and, as `python -m slipway_trainer.generate`, for tests.
 
 Reads JSON Lines of {"id", "messages"}, writes {"id", "answer"}. Serving is the work of ModelDeployments.
 """
@@ -16,6 +16,49 @@ from .base_model import LocalBase, as_safetensors
 from .machine import cpu_count
 
 
+def greedy(
+    model: Any,
+    tokenizer: Any,
+    chats: list[list[dict[str, str]]],
+    max_tokens: int,
+    stop: tuple[str, ...] = (),
+    batch: int = 16,
+) -> list[str]:
+    """One answer for each chat: the likeliest token each time, so the same model answers the same."""
+    import torch
+
+    texts = [tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) for chat in chats]
+    found: list[str] = []
+    for start in range(0, len(texts), batch):
+        inputs = tokenizer(
+            texts[start : start + batch],
+            return_tensors="pt",
+            padding=True,
+            # The answer begins where the question ends.
+            padding_side="left",
+            add_special_tokens=False,
+        ).to(model.device)
+        ending = {"stop_strings": list(stop), "tokenizer": tokenizer} if stop else {}
+        # Not inference_mode: what a model keeps of it would be of no use to the training that goes on.
+        with torch.no_grad():
+            output = model.generate(
+                **inputs,
+                max_new_tokens=max_tokens,
+                do_sample=False,
+                pad_token_id=tokenizer.pad_token_id,
+                use_cache=True,
+                **ending,
+            )
+        made = tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        found += [_until(text, stop) for text in made]
+    return found
+
+
+def _until(text: str, stop: tuple[str, ...]) -> str:
+    ends = [text.find(end) for end in stop if end in text]
+    return text[: min(ends)] if ends else text
+
+
 def answers(
     base: Path, adapter: Path | None, chats: list[list[dict[str, str]]], max_tokens: int, batch: int = 16
 ) -> list[str]:
@@ -23,23 +66,14 @@ def answers(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(cpu_count())
-    tokenizer: Any = AutoTokenizer.from_pretrained(base, padding_side="left")
+    tokenizer: Any = AutoTokenizer.from_pretrained(base)
     model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     if adapter is not None:
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
     model.eval()
-    texts = [tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) for chat in chats]
-    found = []
-    for start in range(0, len(texts), batch):
-        inputs = tokenizer(texts[start : start + batch], return_tensors="pt", padding=True, add_special_tokens=False)
-        with torch.inference_mode():
-            output = model.generate(
-                **inputs, max_new_tokens=max_tokens, do_sample=False, pad_token_id=tokenizer.pad_token_id
-            )
-        found += tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-    return found
+    return greedy(model, tokenizer, chats, max_tokens, batch=batch)
 
 
 def main() -> int:

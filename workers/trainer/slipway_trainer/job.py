@@ -19,6 +19,7 @@ from .controller import Controller, canonical_json
 from .errors import TrainError
 from .progress import Progress
 from .rows import Rows, read_rows
+from .selection import Selection
 from .spec import Spec
 
 
@@ -66,7 +67,17 @@ def run(
     progress.say("ReadingBaseModel")
     base = base_model.locate(spec.base_model, controller, places.work)
     local = base_model.as_safetensors(base, places.work)
-    checkpoints = Checkpoints(spec, controller, places.work / "checkpoints", places.work / "scratch", progress)
+    kind = "adapter" if spec.adapter else "model"
+    metadata = {
+        "base": {"source": spec.base_model.source, "resolved": base.resolved},
+        "dataset": dataset,
+        "framework": spec.framework,
+        "identity": spec.identity,
+        "method": spec.method,
+    }
+    scratch = places.work / "scratch"
+    selection = Selection(spec, controller, metadata, scratch, progress) if spec.selection else None
+    checkpoints = Checkpoints(spec, controller, places.work / "checkpoints", scratch, progress, selection)
     resume = checkpoints.find()
     trained = places.output / "model"
     shutil.rmtree(trained, ignore_errors=True)
@@ -87,42 +98,39 @@ def run(
             progress=progress,
             stopping=lambda: stop.requested,
             saved=checkpoints.saved,
+            selection=selection,
         )
     )
     stop.training = False
     progress.say("Publishing")
-    kind = "adapter" if spec.adapter else "model"
-    metadata = {
-        "base": {"source": spec.base_model.source, "resolved": base.resolved},
-        "dataset": dataset,
-        "framework": spec.framework,
-        "identity": spec.identity,
-        "method": spec.method,
-    }
-    digest, manifest = artifact.publish(controller, trained, kind, metadata, places.work / "scratch")
+    published = selection.best() if selection else _publish(controller, trained, kind, metadata, scratch)
     metrics = {**metrics, "firstLoss": progress.first_loss or 0.0, "lastLoss": progress.last_loss or 0.0}
     result: dict[str, Any] = {
-        "artifact": {
-            "digest": digest,
-            "type": kind,
-            "bytes": sum(file["bytes"] for file in manifest["files"]),
-        },
+        "artifact": {"digest": published["digest"], "type": kind, "bytes": published["bytes"]},
         "base": metadata["base"],
-        "files": manifest["files"][:100],
         "metrics": {name: round(value, 6) for name, value in metrics.items()},
         "steps": progress.step,
         "lossHistory": [list(point) for point in progress.history.points],
         "checkpoints": checkpoints.stored,
+        "candidates": selection.candidates if selection else [],
         "resumedFrom": None if resume is None else resume.name,
     }
     if controller is None:
-        (places.output / "manifest.json").write_text(canonical_json(manifest), "utf-8")
+        (places.output / "manifest.json").write_text(published["manifest"], "utf-8")
     if spec.mlflow is not None:
         from .mlflow_registry import register
 
         progress.say("Registering")
         result["mlflow"] = register(spec, result)
     return result
+
+
+def _publish(
+    controller: Controller | None, folder: Path, kind: str, metadata: dict[str, Any], scratch: Path
+) -> dict[str, Any]:
+    digest, manifest = artifact.publish(controller, folder, kind, metadata, scratch)
+    size = sum(file["bytes"] for file in manifest["files"])
+    return {"digest": digest, "bytes": size, "manifest": canonical_json(manifest)}
 
 
 def _dataset(spec: Spec, controller: Controller | None, places: Places) -> tuple[Path, str]:

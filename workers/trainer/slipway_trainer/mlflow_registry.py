@@ -87,6 +87,8 @@ def _log(client: Any, run: Any, spec: Spec, result: dict[str, Any], tags: dict[s
     steps = result["lossHistory"]
     metrics = [Metric("loss", float(loss), now, int(step)) for step, loss in steps]
     metrics += [Metric(name, float(value), now, result["steps"]) for name, value in sorted(result["metrics"].items())]
+    for one in result.get("candidates", []):
+        metrics += [Metric(f"suite.{name}", one[name], now, one["step"]) for name in ("passRate", "score")]
     # Logging the same params again is allowed and changes nothing; metrics would come twice.
     if "lastLoss" in run.data.metrics:
         metrics = []

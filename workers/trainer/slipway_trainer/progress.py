@@ -49,6 +49,7 @@ class Progress:
         self.step = 0
         self.total = 0
         self.checkpoint: dict[str, Any] | None = None
+        self.candidates: list[dict[str, Any]] = []
         self.phase = "Starting"
 
     def begin(self, total: int, step: int = 0) -> None:
@@ -99,4 +100,6 @@ class Progress:
             view["lossHistory"] = [list(point) for point in self.history.points]
         if self.checkpoint is not None:
             view["checkpoint"] = self.checkpoint
+        if self.candidates:
+            view["candidates"] = self.candidates
         return view

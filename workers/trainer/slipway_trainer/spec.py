@@ -82,6 +82,17 @@ class MLflow:
 
 
 @dataclass(frozen=True)
+class SelectionSpec:
+    """How the best checkpoint is chosen."""
+
+    #: Digest of the questions: JSON Lines of {id, messages}.
+    cases: str
+    max_tokens: int = 256
+    #: Texts that end an answer.
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Spec:
     framework: Framework
     method: Method
@@ -94,6 +105,7 @@ class Spec:
     identity: str
     #: Manifest of a checkpoint to go on from, when the controller knows one.
     resume_from: str | None
+    selection: SelectionSpec | None = None
 
 
 T = TypeVar("T")
@@ -180,8 +192,11 @@ def parse_spec(value: object) -> Spec:
         mlflow=_mlflow(top.child("mlflow")),
         identity=top.get("identity", str, ""),
         resume_from=top.get("resumeFrom", str, None),
+        selection=_selection(top.child("selection")),
     )
     top.done()
+    if spec.selection and (framework != "torch" or spec.hyperparameters.save_steps is None):
+        raise TrainError("BadSpec", "selection needs framework torch, and hyperparameters.saveSteps")
     if framework == "tensorflow" and (method != "sft" or spec.adapter is None):
         raise TrainError(
             "BadSpec",
@@ -238,6 +253,22 @@ def _hyperparameters(reader: _Reader | None) -> Hyperparameters:
     )
     reader.done()
     return values
+
+
+def _selection(reader: _Reader | None) -> SelectionSpec | None:
+    if reader is None:
+        return None
+    cases = reader.get("cases", str)
+    if not DIGEST.match(cases):
+        raise TrainError("BadSpec", f"selection.cases must be sha256: and 64 hex digits, not {cases[:80]!r}")
+    plain = SelectionSpec(cases)
+    selection = SelectionSpec(
+        cases=cases,
+        max_tokens=reader.number("maxTokens", plain.max_tokens, 1, 1_000_000, whole=True),
+        stop=tuple(str(text) for text in reader.get("stop", list, [])),
+    )
+    reader.done()
+    return selection
 
 
 def _mlflow(reader: _Reader | None) -> MLflow | None:

@@ -9,7 +9,9 @@ from typing import Any
 from .backend import Task
 from .errors import TrainError
 from .folder import tidy
+from .generate import greedy
 from .machine import cpu_count
+from .selection import Chat
 from .spec import Adapter
 from .tokens import tokenize_rows
 
@@ -27,6 +29,8 @@ def train(task: Task) -> dict[str, float]:
         model = AutoModelForCausalLM.from_pretrained(task.base, dtype=_dtype(torch))
     except (OSError, ValueError, KeyError) as error:
         raise TrainError("UnknownBaseModel", f"the base model cannot be loaded: {str(error)[:300]}") from None
+    if spec.selection and not tokenizer.chat_template:
+        raise TrainError("BadSpec", "selection asks in chats, and the base model has no chat template")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     trainer, metrics = (_sft if spec.method == "sft" else _dpo)(task, model, tokenizer)
@@ -154,11 +158,16 @@ def _callback(task: Task) -> Any:
     from transformers import TrainerCallback
 
     class Reports(TrainerCallback):  # type: ignore[misc]
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_train_begin(
+            self, args: Any, state: Any, control: Any, model: Any = None, processing_class: Any = None, **_: Any
+        ) -> None:
             for entry in state.log_history:
                 if "loss" in entry:
                     task.progress.resumed(int(entry["step"]), float(entry["loss"]))
             task.progress.begin(state.max_steps, state.global_step)
+            if task.resume and task.selection and task.selection.wants(state.global_step, state.max_steps):
+                # The pod before this one ended between a checkpoint and its answers.
+                self._judge(state, task.saved(task.resume, state.global_step), model, processing_class)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
             if logs and "loss" in logs:
@@ -169,9 +178,27 @@ def _callback(task: Task) -> Any:
                 control.should_save = True
                 control.should_training_stop = True
 
-        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_save(
+            self, args: Any, state: Any, control: Any, model: Any = None, processing_class: Any = None, **_: Any
+        ) -> None:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             tidy(folder, task.base_name)
-            task.saved(folder, state.global_step)
+            files = task.saved(folder, state.global_step)
+            self._judge(state, files, model, processing_class)
+
+        def _judge(self, state: Any, files: list[dict[str, Any]], model: Any, tokenizer: Any) -> None:
+            selection, wanted = task.selection, task.spec.selection
+            # A pod that was asked to stop has no time; the next one lets this checkpoint answer.
+            if selection is None or wanted is None or task.stopping():
+                return
+            if not selection.wants(state.global_step, state.max_steps):
+                return
+
+            def answer(chats: list[Chat]) -> list[str]:
+                return greedy(model, tokenizer, chats, wanted.max_tokens, wanted.stop)
+
+            model.eval()
+            selection.judge(state.global_step, files, answer)
+            model.train()
 
     return Reports()

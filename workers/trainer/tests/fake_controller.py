@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +21,9 @@ class State:
         self.blobs: dict[str, bytes] = {}
         self.reports: list[dict[str, Any]] = []
         self.unauthorised = 0
+        #: {passRate, score} of answers by case; what was graded.
+        self.grade: Callable[[dict[str, str]], dict[str, float]] = lambda _: {"passRate": 0.0, "score": 0.0}
+        self.graded: list[dict[str, str]] = []
         #: Answers 503 to so many requests.
         self.failing = 0
         self.url = ""
@@ -52,10 +55,11 @@ class State:
         return self.reports[-1]
 
     def latest(self) -> dict[str, Any]:
-        """The last report with the last checkpoint, which the controller keeps until there is another."""
+        """The last report with the last checkpoint and candidates, which the controller keeps until there are others."""
         report = self.last()
-        known = [entry for each in self.reports if (entry := each.get("progress", {}).get("checkpoint"))]
-        return {**report, "progress": {**report.get("progress", {}), "checkpoint": known[-1]}} if known else report
+        told = [each.get("progress", {}) for each in self.reports]
+        kept = {name: each[name] for each in told for name in ("checkpoint", "candidates") if name in each}
+        return {**report, "progress": {**report.get("progress", {}), **kept}} if kept else report
 
 
 def _handler(state: State) -> type[BaseHTTPRequestHandler]:
@@ -108,7 +112,13 @@ def _handler(state: State) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             if self._refused():
                 return
-            state.reports.append(json.loads(self.body))
+            body = json.loads(self.body)
+            if self.path == "/work/grade":
+                answers = json.loads(state.blobs[body["answers"]])["answers"]
+                state.graded.append(answers)
+                self._answer(200, json.dumps(state.grade(answers)).encode())
+                return
+            state.reports.append(body)
             self._answer(204)
 
     return Handler

@@ -80,6 +80,7 @@ RESULT: dict[str, Any] = {
     "metrics": {"lastLoss": 0.5, "evalLoss": 0.6},
     "lossHistory": [[1, 2.0], [2, 0.5]],
     "steps": 2,
+    "candidates": [{"step": 1, "passRate": 0.25, "score": 0.5}],
 }
 
 
@@ -100,6 +101,7 @@ def test_a_training_is_one_run_and_one_version_however_often_it_is_registered(se
     assert run.data.params["base_model"] == "hf://a/b@c" and run.data.params["lora_r"] == "8"
     assert run.data.metrics["loss"] == 0.5 and run.data.metrics["evalLoss"] == 0.6
     assert [(m.step, m.value) for m in client.get_metric_history(first["runId"], "loss")] == [(1, 2.0), (2, 0.5)]
+    assert [(m.step, m.value) for m in client.get_metric_history(first["runId"], "suite.passRate")] == [(1, 0.25)]
     (version,) = client.search_model_versions("name = 'triage'")
     assert (version.version, version.run_id) == (first["version"], first["runId"])
     assert version.source == f"slipway-artifact:/{RESULT['artifact']['digest']}"

@@ -63,6 +63,8 @@ def test_every_member_is_read() -> None:
         ({"hyperparameters": {"batchSize": True}}, "hyperparameters.batchSize has the wrong type"),
         ({"mlflow": {"experiment": "e"}}, "mlflow.trackingUri is missing"),
         ({"framework": "tensorflow"}, "framework tensorflow trains"),
+        ({"selection": {"cases": "x"}}, "selection.cases must be"),
+        ({"selection": {"cases": "sha256:" + "a" * 64}}, "selection needs framework torch"),
     ],
 )
 def test_a_wrong_spec_is_refused_with_the_field(change: dict[str, Any], told: str) -> None:

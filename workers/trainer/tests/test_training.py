@@ -187,6 +187,79 @@ def test_a_checkpoint_of_another_training_is_not_used(state: State, base: Path, 
     assert state.last()["result"]["resumedFrom"] == "checkpoint-6"
 
 
+QUESTIONS = [{"id": f"c{i}", "messages": [{"role": "user", "content": f"q{i}"}]} for i in (3, 50)]
+
+
+def selecting(state: State, tmp_path: Path, base: Path) -> str:
+    cases = state.put("".join(json.dumps(case) + "\n" for case in QUESTIONS).encode())
+    hyper = {**HYPER, "saveSteps": 4, "learningRate": 0.006}
+    digest = state.put_dataset(train=tiny.chats())
+    selection = {"cases": cases, "maxTokens": 4, "stop": ["k"]}
+    return write(tmp_path, base, digest, hyperparameters=hyper, selection=selection)
+
+
+@torch_only
+def test_the_checkpoint_whose_answers_are_best_becomes_the_artifact(state: State, base: Path, tmp_path: Path) -> None:
+    from slipway_trainer.generate import answers
+
+    rates = iter([0.5, 0.5, 0.25])
+    state.grade = lambda _: {"passRate": next(rates), "score": 0.5}
+    assert main([selecting(state, tmp_path, base), "--work", str(tmp_path / "w")]) == 0
+    result = state.last()["result"]
+    candidates = result["candidates"]
+    assert [(one["step"], one["passRate"]) for one in candidates] == [(4, 0.5), (8, 0.5), (12, 0.25)]
+    assert "Answering" in {report["progress"]["phase"] for report in state.reports[:-1]}
+    # Of equals the one that was trained less.
+    chosen = candidates[0]
+    assert result["artifact"] == {"digest": chosen["digest"], "type": "adapter", "bytes": chosen["bytes"]}
+    manifest = state.manifest(chosen["digest"])
+    assert manifest["metadata"]["step"] == 4 and "checkpoint" not in manifest["metadata"]
+    names = {file["path"] for file in manifest["files"]}
+    assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json"} <= names
+    assert not names & {"optimizer.pt", "scheduler.pt", "trainer_state.json", "rng_state.pth"}
+
+    # What was graded are the answers of the very model that is published, up to where they have to stop.
+    folder = state.restore(chosen["digest"], tmp_path / "chosen")
+    said = answers(base, folder, [case["messages"] for case in QUESTIONS], 4)  # type: ignore[misc]
+    stored = json.loads(state.blobs[chosen["answers"]])["answers"]
+    assert stored == {case["id"]: text.split("k")[0] for case, text in zip(QUESTIONS, said, strict=True)}
+    assert stored == state.graded[0] != state.graded[2]
+
+
+@torch_only
+def test_answers_outlive_the_pod_that_gave_them(state: State, base: Path, tmp_path: Path) -> None:
+    state.grade = lambda _: {"passRate": 1 / len(state.graded), "score": 1.0}
+    spec = selecting(state, tmp_path, base)
+    from slipway_trainer.controller import Controller
+
+    grade = Controller.grade
+
+    def killed(self: Controller, answers: str) -> dict[str, float]:
+        if len(state.graded) == 1:
+            raise SystemExit(9)
+        return grade(self, answers)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Controller, "grade", killed)
+        main([spec, "--work", str(tmp_path / "first")])
+    first = state.last()["progress"]["candidates"]
+    assert [one["step"] for one in first] == [4] and state.last()["progress"]["checkpoint"]["step"] == 8
+
+    assert main([spec, "--work", str(tmp_path / "second")]) == 0
+    result = state.last()["result"]
+    assert result["resumedFrom"] == "checkpoint-8"
+    assert [one["step"] for one in result["candidates"]] == [4, 8, 12] and len(state.graded) == 3
+    assert result["candidates"][0] == first[0] and result["artifact"]["digest"] == first[0]["digest"]
+
+    # Another attempt knows no report; the checkpoint has the candidates before it.
+    checkpoint = next(entry for entry in result["checkpoints"] if entry["step"] == 12)
+    state.reports.clear()
+    value = json.loads(Path(spec).read_text())
+    Path(spec).write_text(json.dumps({**value, "resumeFrom": checkpoint["digest"]}))
+    assert main([spec, "--work", str(tmp_path / "third")]) == 0
+    assert state.last()["result"]["candidates"][:2] == result["candidates"][:2]
+
+
 def test_a_loss_that_is_no_number_is_told(state: State, base: Path, tmp_path: Path) -> None:
     digest = state.put_dataset(train=tiny.chats())
     # Each step multiplies the weights by rate and decay, whatever the gradients are.

@@ -46,6 +46,8 @@ class World {
       {
         job: this.job,
         dataset,
+        suite: undefined,
+        prompt: undefined,
         url: undefined,
         account: "default",
         commit: undefined,
