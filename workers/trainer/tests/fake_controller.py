@@ -55,7 +55,7 @@ class State:
         return self.reports[-1]
 
     def latest(self) -> dict[str, Any]:
-        """The last report with the last checkpoint and candidates, which the controller keeps until there are others."""
+        """The last report with checkpoint and candidates, which the controller keeps until there are others."""
         report = self.last()
         told = [each.get("progress", {}) for each in self.reports]
         kept = {name: each[name] for each in told for name in ("checkpoint", "candidates") if name in each}

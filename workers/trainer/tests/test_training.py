@@ -180,9 +180,12 @@ def test_a_checkpoint_of_another_training_is_not_used(state: State, base: Path, 
     stored = state.last()["result"]["checkpoints"]
     assert [entry["step"] for entry in stored] == [6, 12]
     other = write(tmp_path, base, digest, hyperparameters=hyper, identity="other", resumeFrom=stored[0]["digest"])
+    # Another training's reports are kept apart.
+    state.reports.clear()
     assert main([other, "--work", str(tmp_path / "b")]) == 0
     assert state.last()["result"]["resumedFrom"] is None
     same = write(tmp_path, base, digest, hyperparameters=hyper, resumeFrom=stored[0]["digest"])
+    state.reports.clear()
     assert main([same, "--work", str(tmp_path / "c")]) == 0
     assert state.last()["result"]["resumedFrom"] == "checkpoint-6"
 
