@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { labelName, localRef, mapKeys, withRules } from "./common.ts";
+import { GOPHER } from "./gopher.ts";
 
 /** What personal data a step looks for. */
 export const PII_KINDS = ["email", "phone", "iban", "card", "ip", "key"] as const;
@@ -49,21 +50,21 @@ const map = z.strictObject({
     .describe("The messages of a chat, each a template as in set."),
 });
 
-/**
- * Bounds of Gopher's quality and repetition filters (Rae et al. 2021, arXiv:2112.11446, appendix A1.1). They were
- * chosen for web pages, so that nothing of it happens unless a step asks for it.
- */
 const quality = z.strictObject({
-  minMeanWordLength: z.number().min(0).max(100).default(3),
-  maxMeanWordLength: z.number().min(0).max(100).default(10),
-  maxSymbolShare: share.default(0.1).describe("Of # and … to words."),
-  minAlphabeticShare: share.default(0.8).describe("Of words that hold a letter."),
-  maxBulletLineShare: share.default(0.9).describe("Of lines that begin with a bullet."),
-  maxEllipsisLineShare: share.default(0.3).describe("Of lines that end in an ellipsis."),
-  maxDuplicateLineShare: share.default(0.3).describe("Of lines that stood there before."),
+  minMeanWordLength: z.number().min(0).max(100).default(GOPHER.minMeanWordLength),
+  maxMeanWordLength: z.number().min(0).max(100).default(GOPHER.maxMeanWordLength),
+  maxSymbolShare: share.default(GOPHER.maxSymbolShare).describe("Of # and … to words."),
+  minAlphabeticShare: share.default(GOPHER.minAlphabeticShare).describe("Of words that hold a letter."),
+  maxBulletLineShare: share.default(GOPHER.maxBulletLineShare).describe("Of lines that begin with a bullet."),
+  maxEllipsisLineShare: share
+    .default(GOPHER.maxEllipsisLineShare)
+    .describe("Of lines that end in an ellipsis."),
+  maxDuplicateLineShare: share
+    .default(GOPHER.maxDuplicateLineShare)
+    .describe("Of lines that stood there before."),
   repetition: z
     .boolean()
-    .default(true)
+    .default(GOPHER.repetition)
     .describe(
       "Drops rows in which one n-gram of 2, 3 or 4 words has more than 20, 18 or 16 % of the characters, or repeated n-grams of 5 to 10 words have more than 15 to 10 %.",
     ),

@@ -6,8 +6,8 @@ import { wordsOf } from "./words.ts";
 
 const sketcher = new Sketcher();
 const shingles = (text: string, ngram: number) => sketcher.shingles([text], ngram);
+const set = new ShingleSet();
 const similarity = (a: Uint32Array, b: Uint32Array) => {
-  const set = new ShingleSet();
   set.assign(a);
   return set.jaccard(b);
 };

@@ -1,4 +1,5 @@
 import type { DatasetStep } from "../../../schemas/dataset-steps.ts";
+import { GOPHER } from "../../../schemas/gopher.ts";
 import { textOf } from "../row.ts";
 import type { RowStep } from "./types.ts";
 
@@ -18,16 +19,6 @@ const REPEATED_NGRAMS: readonly (readonly [number, number])[] = [
 ];
 
 type Quality = NonNullable<DatasetStep["quality"]>;
-const GOPHER: Quality = {
-  minMeanWordLength: 3,
-  maxMeanWordLength: 10,
-  maxSymbolShare: 0.1,
-  minAlphabeticShare: 0.8,
-  maxBulletLineShare: 0.9,
-  maxEllipsisLineShare: 0.3,
-  maxDuplicateLineShare: 0.3,
-  repetition: true,
-};
 
 /** Drops what is no prose. Words here are what stands between blanks, as in Gopher's rules. */
 export function qualityStep(bounds: Quality = GOPHER): RowStep {

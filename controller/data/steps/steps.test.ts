@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type DatasetSpec, datasetSpec } from "../../../schemas/dataset.ts";
+import { GOPHER } from "../../../schemas/gopher.ts";
 import { type Prepared, prepare } from "../prepare.ts";
 import { textOf } from "../row.ts";
 import { compileFilter } from "./filter.ts";
@@ -195,22 +196,12 @@ describe("aggregate", () => {
 });
 
 describe("quality", () => {
-  const bounds = {
-    minMeanWordLength: 3,
-    maxMeanWordLength: 10,
-    maxSymbolShare: 0.1,
-    minAlphabeticShare: 0.8,
-    maxBulletLineShare: 0.9,
-    maxEllipsisLineShare: 0.3,
-    maxDuplicateLineShare: 0.3,
-    repetition: true,
-  };
   const prose =
     "The committee met on Tuesday and agreed that the printer in the second hall should finally be replaced before winter comes.";
 
-  test("lets prose through", () => expect(qualityProblem(prose, bounds)).toBeUndefined());
+  test("lets prose through", () => expect(qualityProblem(prose, GOPHER)).toBeUndefined());
 
-  test.each<[string, string, keyof typeof bounds, number | boolean]>([
+  test.each<[string, string, keyof typeof GOPHER, number | boolean]>([
     ["a b c d e f", "words of 1.0 characters", "minMeanWordLength", 0],
     ["incomprehensibilities internationalization", "words of 20.5 characters", "maxMeanWordLength", 30],
     [`${prose} # # # #`, "4 symbols to", "maxSymbolShare", 1],
@@ -241,8 +232,8 @@ describe("quality", () => {
       false,
     ],
   ])("%s", (text, problem, bound, relaxed) => {
-    expect(qualityProblem(text, bounds)).toContain(problem);
-    expect(qualityProblem(text, { ...bounds, [bound]: relaxed }) ?? "").not.toContain(problem);
+    expect(qualityProblem(text, GOPHER)).toContain(problem);
+    expect(qualityProblem(text, { ...GOPHER, [bound]: relaxed }) ?? "").not.toContain(problem);
   });
 
   test("is off unless a step asks for it, and tells what it dropped", async () => {
