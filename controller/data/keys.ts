@@ -25,26 +25,28 @@ const LAYOUT: Readonly<Record<Global["type"], { columns: number; words: number }
 
 export const columnsOf = ({ type }: Global): { columns: number; words: number } => LAYOUT[type];
 
-/** Of a row of some length: more of them cost a copy. */
-const SHINGLES = 64;
-
-/** Computes the keys of the rows of one chunk. */
+/** Computes the keys of the rows of one chunk after the other. */
 export class KeyWriter {
   readonly #global: Global;
   readonly #seed: number;
   readonly #sketcher = new Sketcher();
-  readonly #shingles: Hashes;
-  readonly #columns: Uint32Array;
-  readonly #room: number;
+  readonly #shingles = new Hashes();
+  /** As large as the largest chunk needed it: what is made anew for each costs much more than to fill it. */
+  #columns = new Uint32Array(0);
+  #room = 0;
 
-  /** @param rows how many rows there are at most */
-  constructor(global: Global, splitSeed: number, rows: number) {
+  constructor(global: Global, splitSeed: number) {
     this.#global = global;
     this.#seed = global.type === "sample" ? global.seed : splitSeed;
-    const { columns, words } = columnsOf(global);
+  }
+
+  /** Begins a chunk. @param rows how many there are at most */
+  begin(rows: number): void {
+    const { columns, words } = columnsOf(this.#global);
+    const size = columns * words * rows;
+    if (size > this.#columns.length) this.#columns = new Uint32Array(size);
     this.#room = rows;
-    this.#columns = new Uint32Array(columns * words * rows);
-    this.#shingles = new Hashes(("ngram" in global ? rows : 1) * SHINGLES);
+    this.#shingles.length = 0;
   }
 
   add(row: Row, line: string, at: number): void {
@@ -87,14 +89,14 @@ export class KeyWriter {
     }
   }
 
-  /** The columns of `rows` rows, and after them the shingles of each, where they are asked for. */
+  /** The columns of `rows` rows, and after them the shingles of each, where they are asked for: until the next chunk. */
   finish(rows: number): readonly Uint32Array[] {
     return [this.#packed(rows), this.#shingles.values.subarray(0, this.#shingles.length)];
   }
 
   #packed(rows: number): Uint32Array {
     const { columns, words } = columnsOf(this.#global);
-    if (rows === this.#room) return this.#columns;
+    if (rows === this.#room) return this.#columns.subarray(0, columns * words * rows);
     const packed = new Uint32Array(columns * words * rows);
     for (let column = 0; column < columns; column++) {
       const from = column * words * this.#room;

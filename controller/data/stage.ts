@@ -84,6 +84,8 @@ export class Stage {
   readonly #steps: readonly RowStep[];
   readonly #number: number;
   readonly #schema: SchemaCheck | undefined;
+  /** Of each global step. */
+  readonly #keys: readonly KeyWriter[];
   /** Of each split. */
   readonly #lines: readonly LineBuffer[];
 
@@ -99,6 +101,8 @@ export class Stage {
     this.#records = records;
     this.#steps = steps;
     this.#schema = schema;
+    const { globals = [] } = passesOf(context.spec).passes[number] ?? {};
+    this.#keys = globals.map((global) => new KeyWriter(global, context.spec.splitSeed));
     this.#lines = context.spec.splits.map(() => new LineBuffer());
   }
 
@@ -119,10 +123,7 @@ export class Stage {
     const pass = passesOf(spec).passes[this.#number];
     const rows = "chunk" in from ? from.chunk.rows : from.block.count;
     const sink = pass
-      ? new KeyedRows(
-          pass.globals.map((global) => new KeyWriter(global, spec.splitSeed, rows)),
-          this.#lines[0]!,
-        )
+      ? new KeyedRows(this.#keys, rows, this.#lines[0]!)
       : new SplitRows(this.#lines, origins);
     let read = 0;
     if ("block" in from) {
@@ -248,8 +249,10 @@ class KeyedRows implements Sink {
   readonly #keys: readonly KeyWriter[];
   readonly #rows: ChunkWriter;
 
-  constructor(keys: readonly KeyWriter[], lines: LineBuffer) {
+  /** @param rows how many there are at most */
+  constructor(keys: readonly KeyWriter[], rows: number, lines: LineBuffer) {
     this.#keys = keys;
+    for (const each of keys) each.begin(rows);
     this.#rows = new ChunkWriter(lines);
   }
 
