@@ -14,6 +14,7 @@ const component = [
   "controller/gitops/manifest.fuzz.test.ts",
   "controller/kinds/dataset/fetch.test.ts",
   "controller/kinds/monitor/loop.test.ts",
+  "controller/kinds/monitor/effects/compare.test.ts",
   "controller/kube/{client,watch}.test.ts",
   "controller/sources/**/*.test.ts",
   "controller/data/{engine,kill}.test.ts",
