@@ -64,6 +64,8 @@ export class OpenApi {
   constructor(document: Json) {
     this.#document = document;
     addFormats(this.#ajv);
+    // OpenAI's name for seconds since the epoch.
+    this.#ajv.addFormat("unixtime", { type: "number", validate: Number.isInteger });
     this.#ajv.addFormat("repo.nwo", /^[^/]+\/[^/]+$/);
     this.#ajv.addSchema({ ...(toJsonSchema(document) as Json), $id: "openapi" });
     this.#operations = Object.entries(document.paths as Record<string, Json>).flatMap(([path, methods]) =>

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -59,19 +62,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def spec_for(url: str, identity: str = "i1", **more: Any) -> Any:
-    return parse_spec(
-        {
-            "method": "sft",
-            "identity": identity,
-            "baseModel": {"source": "hf://a/b@c"},
-            "dataset": {"digest": "sha256:" + "d" * 64},
-            "adapter": {},
-            "mlflow": {
-                "trackingUri": url, "experiment": "support", "registeredModel": "triage", "alias": "candidate",
-                "tags": {"slipway.revision": "r1", "slipway.commit": "c1"}, **more,
-            },
-        }
-    )  # fmt: skip
+    return parse_spec(spec_data(url, identity, **more))
+
+
+def spec_data(url: str, identity: str = "i1", **more: Any) -> dict[str, Any]:
+    return {
+        "method": "sft",
+        "identity": identity,
+        "baseModel": {"source": "hf://a/b@c"},
+        "dataset": {"digest": "sha256:" + "d" * 64},
+        "adapter": {},
+        "mlflow": {
+            "trackingUri": url, "experiment": "support", "registeredModel": "triage", "alias": "candidate",
+            "tags": {"slipway.revision": "r1", "slipway.commit": "c1"}, **more,
+        },
+    }  # fmt: skip
 
 
 RESULT: dict[str, Any] = {
@@ -128,6 +133,73 @@ def test_what_a_crash_left_half_done_is_completed(server: str) -> None:
     answer = register(spec_for(server, "i3", experiment="half", registeredModel="half"), RESULT)
     assert answer["runId"] == run.info.run_id
     assert client.get_run(run.info.run_id).data.metrics["lastLoss"] == 0.5
+
+
+#: Registers in a process that tells of each write and dies right before or after the one that it is told.
+KILLED = """
+import json, os, signal, sys
+import requests
+from slipway_trainer.mlflow_registry import register
+from slipway_trainer.spec import parse_spec
+
+given = json.loads(sys.argv[1])
+passed_on, writes = requests.Session.request, 0
+
+def request(session, method, url, **more):
+    global writes
+    # MLflow searches runs with POST.
+    if method == "GET" or url.endswith("/search"):
+        return passed_on(session, method, url, **more)
+    writes += 1
+    print("WRITE", url.split("/mlflow/")[-1], flush=True)
+    if given["at"] == [writes, "before"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    answer = passed_on(session, method, url, **more)
+    if given["at"] == [writes, "after"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer
+
+requests.Session.request = request
+register(parse_spec(given["spec"]), given["result"])
+"""
+
+
+def register_and_die(url: str, name: str, at: tuple[int, str] | None) -> tuple[int, list[str]]:
+    """The status that the process ended with, and its writes; everything that it makes is called `name`."""
+    spec = spec_data(url, f"identity-of-{name}", experiment=name, registeredModel=name)
+    given = json.dumps({"spec": spec, "result": RESULT, "at": at})
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, given],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr[-2000:]
+    # MLflow prints a link or two besides.
+    return done.returncode, [line[6:] for line in done.stdout.splitlines() if line.startswith("WRITE ")]
+
+
+def test_a_trainer_that_dies_at_any_write_leaves_one_run_and_one_version(server: str) -> None:
+    status, writes = register_and_die(server, "undisturbed", None)
+    assert status == 0
+    assert {"experiments/create", "runs/create", "runs/log-batch", "model-versions/create"} <= set(writes)
+    client = client_for(server)
+    points = [(nth, phase) for nth in range(1, len(writes) + 1) for phase in ("before", "after")]
+    for nth, phase in points:
+        name = f"killed-{phase}-{nth}"
+        status, _ = register_and_die(server, name, (nth, phase))
+        assert status == -signal.SIGKILL, name
+        answer = register(spec_for(server, f"identity-of-{name}", experiment=name, registeredModel=name), RESULT)
+        (run,) = client.search_runs([client.get_experiment_by_name(name).experiment_id])
+        (version,) = client.search_model_versions(f"name = '{name}'")
+        assert answer == {"runId": run.info.run_id, "model": name, "version": version.version}, name
+        assert (run.info.status, version.run_id, version.version) == ("FINISHED", run.info.run_id, "1"), name
+        losses = client.get_metric_history(run.info.run_id, "loss")
+        assert [(each.step, each.value) for each in losses] == [(1, 2.0), (2, 0.5)], name
+        assert len(client.get_metric_history(run.info.run_id, "lastLoss")) == 1, name
+        assert run.data.params["base_model"] == "hf://a/b@c", name
+        assert client.get_model_version_by_alias(name, "candidate").version == "1", name
 
 
 def test_a_server_that_is_away_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
