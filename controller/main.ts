@@ -96,6 +96,7 @@ export async function runController(config: ControllerConfig, signal: AbortSigna
       tokens,
       blobs: state.blobs,
       reports: state.reports,
+      ready: () => manager.readiness().ready,
       uidOf: ({ kind, namespace, name }) => {
         const type = kinds.find((each) => each.type.kind === kind)?.type;
         return type && manager.view.get(type, namespace, name)?.metadata.uid;

@@ -21,6 +21,7 @@ let dir: string;
 let state: StateStore;
 let server: HttpServer;
 let tokens: WorkTokens;
+let ready: boolean;
 let uid: string | undefined;
 let woken: ObjectRef[];
 
@@ -28,12 +29,13 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "slipway-work-"));
   state = await openStateStore(dir);
   tokens = new WorkTokens(await workKey(dir));
-  uid = "u1";
+  [ready, uid] = [true, "u1"];
   woken = [];
   const { streams, posts } = workRoutes({
     tokens,
     blobs: state.blobs,
     reports: state.reports,
+    ready: () => ready,
     uidOf: () => uid,
     wake: (ref) => woken.push(ref),
     grade: async (suite, answers) => {
@@ -142,6 +144,21 @@ test("a token is refused without signature, when altered, and when its object is
   uid = undefined;
   expect((await report(token, { state: "Running" })).status).toBe(401);
   expect(state.reports.objects()).toEqual([]);
+});
+
+test("while it is not known which objects there are nobody is refused for good", async () => {
+  const token = tokens.issue(claims);
+  [ready, uid] = [false, undefined];
+  const digest = await state.blobs.put("rows");
+  const answers = [
+    await put(token, "x"),
+    await ask(`/artifacts/${digest}`, { token }),
+    await ask("/work/report", { token }),
+    await report(token, { state: "Running" }),
+  ];
+  expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
+  [ready, uid] = [true, "u1"];
+  expect((await put(token, "x")).status).toBe(201);
 });
 
 test("the key stays the same over restarts", async () => {

@@ -14,6 +14,8 @@ export interface WorkRoutesOptions {
   readonly tokens: Pick<WorkTokens, "verify">;
   readonly blobs: BlobStore;
   readonly reports: Pick<ReportStore, "put" | "latest" | "addUpload" | "hasUpload">;
+  /** Whether it is known which objects there are: until then no token can be told from one whose object is gone. */
+  readonly ready: () => boolean;
   /** The uid of the object that has this name now. */
   readonly uidOf: (object: ObjectRef) => string | undefined;
   readonly wake: (object: ObjectRef) => void;
@@ -26,6 +28,8 @@ export interface WorkRoutesOptions {
 
 const MAX_REPORT_BYTES = 256 << 10;
 const MAX_ARTIFACT_BYTES = 64 * 2 ** 30;
+/** Asked again by every pod, unlike a refusal. */
+const STARTING = { status: 503, body: "the controller is starting\n" };
 
 const reportBody = z.strictObject({
   state: z.enum(["Running", "Succeeded", "Failed"]),
@@ -47,6 +51,7 @@ export function workRoutes(options: WorkRoutesOptions): { streams: StreamRoute[]
         path: "/work/report",
         // What was said of this work before: a pod goes on where the one before it was.
         get: async ({ headers }) => {
+          if (!options.ready()) return STARTING;
           const claims = claimsOf(headers.authorization, options);
           if (!claims) return { status: 401, body: "no valid token\n" };
           const latest = reports.latest(ownerOf(claims), claims.input);
@@ -55,6 +60,7 @@ export function workRoutes(options: WorkRoutesOptions): { streams: StreamRoute[]
         },
         maxBytes: MAX_REPORT_BYTES,
         handle: async ({ headers, body }) => {
+          if (!options.ready()) return STARTING;
           const claims = claimsOf(headers.authorization, options);
           if (!claims?.write) return { status: 401, body: "the token does not allow reports\n" };
           const report = parseReport(body);
@@ -146,6 +152,7 @@ async function artifacts(
   options: WorkRoutesOptions,
 ): Promise<void> {
   const { blobs } = options;
+  if (!options.ready()) return respond(request, response, STARTING);
   const claims = claimsOf(request.headers.authorization, options);
   const digest = /^\/artifacts\/(sha256:[0-9a-f]{64})$/.exec(request.url ?? "")?.[1];
   if (!claims) return respond(request, response, { status: 401, body: "no valid token\n" });

@@ -49,6 +49,7 @@ beforeEach(async () => {
     tokens,
     blobs: state.blobs,
     reports: state.reports,
+    ready: () => true,
     uidOf: () => "u",
     wake: () => undefined,
     grade: async () => null,

@@ -45,6 +45,7 @@ beforeEach(async () => {
     tokens,
     blobs: state.blobs,
     reports: state.reports,
+    ready: () => true,
     uidOf: () => "u1",
     wake: () => {},
     grade: async () => null,
