@@ -2,14 +2,27 @@ import { appendFileSync } from "node:fs";
 import { createLogger } from "../../controller/log.ts";
 import { runController } from "../../controller/main.ts";
 import { KillSwitch, parsePoint } from "./kill-switch.ts";
+import { countLines } from "./sites.ts";
+
+export interface UnderTest {
+  readonly kubeconfig: string;
+  readonly namespace: string;
+  readonly stateDir: string;
+  /** Where it notes its writes to the state store, one a line. */
+  readonly sitesFile: string;
+  /** Kill points, of which those at the state store are its own. */
+  readonly crashAt: readonly string[];
+  /** Where pods reach it on this machine, and above how many bytes they prepare Datasets. */
+  readonly work?: { readonly port: number; readonly aboveBytes: number };
+}
 
 /*
  * The controller as it ships, except that it notes each write to its state store and can die at one of them.
- * Run as `node controller-under-test.ts KUBECONFIG NAMESPACE STATE_DIR SITES_FILE`.
+ * Run as `node controller-under-test.ts JSON`, with an UnderTest.
  */
-const [kubeconfig = "", namespace = "", stateDir = "", sitesFile = ""] = process.argv.slice(2);
-const point = process.env.SLIPWAY_CRASH_AT;
-const killSwitch = new KillSwitch(point ? parsePoint(point) : undefined);
+const setup = JSON.parse(process.argv[2] ?? "{}") as UnderTest;
+const { kubeconfig, namespace, stateDir, sitesFile, work } = setup;
+const killSwitch = new KillSwitch(setup.crashAt.map(parsePoint), await countLines(sitesFile));
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort(new Error("asked to stop")));
 
@@ -22,7 +35,8 @@ await runController(
     namespace,
     stateDir,
     host: "127.0.0.1",
-    port: 0,
+    port: work?.port ?? 0,
+    ...(work ? { workUrl: `http://127.0.0.1:${work.port}`, prepareInProcessBytes: work.aboveBytes } : {}),
     leaderElection: false,
     log: createLogger(),
     onWrite: (name, phase) => {

@@ -18,22 +18,21 @@ export function parsePoint(text: string): KillPoint {
   return { site: match[1] ?? "", nth: Number(match[2]), phase: match[3] as Phase };
 }
 
-/** Counts writes by site, and says when the one to die at has come; once. */
+/** Counts writes by site, and says when one to die at has come. */
 export class KillSwitch {
-  readonly counts = new Map<string, number>();
-  #armed: KillPoint | undefined;
+  readonly counts: Map<string, number>;
+  readonly #points: readonly KillPoint[];
 
-  constructor(point?: KillPoint) {
-    this.#armed = point;
+  /** @param counts writes that there were before, so that no point comes twice */
+  constructor(points: readonly KillPoint[], counts: ReadonlyMap<string, number> = new Map()) {
+    this.#points = points;
+    this.counts = new Map(counts);
   }
 
   /** A write is about to happen. @returns the phase in which to die, of this write */
   enter(site: string): Phase | undefined {
     const nth = (this.counts.get(site) ?? 0) + 1;
     this.counts.set(site, nth);
-    const point = this.#armed;
-    if (point?.site !== site || point.nth !== nth) return undefined;
-    this.#armed = undefined;
-    return point.phase;
+    return this.#points.find((point) => point.site === site && point.nth === nth)?.phase;
   }
 }

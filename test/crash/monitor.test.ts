@@ -74,8 +74,8 @@ async function run(point?: KillPoint) {
   await createSecret(client, namespace, "forge", { token: world.bot.token }, hosts);
   await using repository = await world.gitea.createRepo(world.owner, namespace);
   await repository.addCollaborator(world.bot, "admin");
-  const storeSite = point?.site.startsWith("store ") === true;
-  const recorder = new Recorder(storeSite ? undefined : point, () => supervisor.kill());
+  const points = point ? [point] : [];
+  const recorder = new Recorder(points, () => supervisor.kill());
   world.hooks = recorder;
   const logFile = join(world.folder, `${namespace}.log`);
   await using supervisor = new Supervisor({
@@ -84,7 +84,7 @@ async function run(point?: KillPoint) {
     stateDir: join(world.folder, namespace),
     sitesFile: join(world.folder, `${namespace}.sites`),
     logFile,
-    crashAt: point && storeSite ? describePoint(point) : undefined,
+    points,
     onKilled: () => recorder.stir(),
   });
   const ask = async <T>(path: string): Promise<T> => {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { killPoints, sample, seedOf } from "./plan.ts";
+import { groups, killPoints, sample, seedOf } from "./plan.ts";
 
 const sites = new Map([
   ["api apply ConfigMap", 2],
@@ -19,6 +19,16 @@ it("kills before and after the first and the last write of each site", () => {
     [4, "before"],
     [4, "after"],
   ]);
+});
+
+it("puts all of them together in groups, no site twice in one", () => {
+  const points = killPoints(sites);
+  for (const size of [1, 3, 8, 99]) {
+    const found = groups(points, size);
+    expect(new Set(found.flat())).toEqual(new Set(points));
+    expect(found.flat()).toHaveLength(points.length);
+    for (const group of found) expect(new Set(group.map(({ site }) => site)).size).toBe(group.length);
+  }
 });
 
 it("samples the same for a seed, others for another, no site twice and every side", () => {

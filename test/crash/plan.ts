@@ -12,6 +12,21 @@ export function killPoints(sites: ReadonlyMap<string, number>): KillPoint[] {
     );
 }
 
+/** All of them, so many together, and never two of one site: one would come in the way of the other. */
+export function groups(points: readonly KillPoint[], size: number): KillPoint[][] {
+  const count = Math.ceil(points.length / size);
+  const found: KillPoint[][] = Array.from({ length: count }, () => []);
+  for (const point of points) {
+    const open = found
+      .filter((group) => !group.some(({ site }) => site === point.site))
+      .toSorted((a, b) => a.length - b.length);
+    const [smallest] = open;
+    if (smallest) smallest.push(point);
+    else found.push([point]);
+  }
+  return found;
+}
+
 /**
  * Some of them, by seed: neither two of one site, nor by chance all of one side (API server, forge, store).
  * The generator is Park and Miller's (1988).

@@ -42,6 +42,8 @@ export interface ProxyOptions {
   readonly classify: (request: Request) => Classified;
   /** Looked up for each request, so that one proxy serves many runs. */
   readonly hooks: () => ProxyHooks | undefined;
+  /** A write was answered, and the answer is not passed on yet. */
+  readonly onWritten?: () => void;
 }
 
 export interface RunningProxy extends AsyncDisposable {
@@ -93,6 +95,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     const answer = await send(request, body);
     const content = await readAll(answer);
     const status = answer.statusCode ?? 502;
+    options.onWritten?.();
     hooks?.written({ site, method, path: url, body: body.toString(), status, answer: content.toString() });
     if (phase === "after") {
       hooks?.kill();

@@ -2,20 +2,20 @@ import { type KillPoint, KillSwitch } from "./kill-switch.ts";
 import type { ProxyHooks, Written } from "./proxy.ts";
 import { FORGE_POLL } from "./sites.ts";
 
-/** What one run wrote through the proxies, and the kill that is planned for it. */
+/** What one run wrote through the proxies, and the kills that are planned for it. */
 export class Recorder implements ProxyHooks {
   readonly #switch: KillSwitch;
   readonly #kill: () => void;
   /** Every request, by what it is. */
   readonly labels = new Map<string, number>();
-  /** Writes to the forge that it answered. */
-  readonly forgeWrites: Written[] = [];
+  /** Writes that were answered. */
+  readonly writes: Written[] = [];
   #polls = 0;
   #lastWrite = performance.now();
 
   /** @param kill ends the controller at once */
-  constructor(point: KillPoint | undefined, kill: () => void) {
-    this.#switch = new KillSwitch(point);
+  constructor(points: readonly KillPoint[], kill: () => void) {
+    this.#switch = new KillSwitch(points);
     this.#kill = kill;
   }
 
@@ -23,9 +23,19 @@ export class Recorder implements ProxyHooks {
     return this.#switch.counts;
   }
 
+  /** Writes to the forge that it answered. */
+  get forgeWrites(): readonly Written[] {
+    return this.writes.filter(({ site }) => site.startsWith("forge "));
+  }
+
   /** Nothing was written for a second and two looks at the forge, so every queue had its turn. */
   get quiet(): boolean {
-    return this.#polls >= 2 && performance.now() - this.#lastWrite > 1_000;
+    return this.#polls >= 2 && this.silentMs > 1_000;
+  }
+
+  /** Since the last write. */
+  get silentMs(): number {
+    return performance.now() - this.#lastWrite;
   }
 
   /** Something happened, so there may be more to come. */
@@ -46,7 +56,7 @@ export class Recorder implements ProxyHooks {
 
   written(written: Written): void {
     this.stir();
-    if (written.site.startsWith("forge ")) this.forgeWrites.push(written);
+    this.writes.push(written);
   }
 
   count(label: string): void {

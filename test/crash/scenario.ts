@@ -21,6 +21,7 @@ import { describePoint, type KillPoint } from "./kill-switch.ts";
 import { mask, maskText } from "./mask.ts";
 import type { Written } from "./proxy.ts";
 import { Recorder } from "./recorder.ts";
+import { countLines } from "./sites.ts";
 import { deployment, prompt, suite, type Version } from "./story.ts";
 import { Supervisor } from "./supervisor.ts";
 import type { World } from "./world.ts";
@@ -60,8 +61,8 @@ export async function runScenario(world: World, point?: KillPoint): Promise<Outc
   const before = world.model.requests.length;
 
   const sitesFile = join(world.folder, `${namespace}.sites`);
-  const storeSite = point?.site.startsWith("store ") === true;
-  const recorder = new Recorder(storeSite ? undefined : point, () => supervisor.kill());
+  const points = point ? [point] : [];
+  const recorder = new Recorder(points, () => supervisor.kill());
   world.hooks = recorder;
   await using supervisor = new Supervisor({
     kubeconfig: world.kubeconfig,
@@ -69,7 +70,7 @@ export async function runScenario(world: World, point?: KillPoint): Promise<Outc
     stateDir: join(world.folder, namespace),
     sitesFile,
     logFile: join(world.folder, `${namespace}.log`),
-    crashAt: point && storeSite ? describePoint(point) : undefined,
+    points,
     onKilled: () => recorder.stir(),
   });
   const run = new Run(world, namespace, repository, supervisor, recorder);
@@ -271,11 +272,4 @@ export class NotReached extends Error {
     super(`the run ended without reaching ${describePoint(point)}: it made ${reached} writes there`);
     this.reached = reached;
   }
-}
-
-async function countLines(file: string): Promise<Map<string, number>> {
-  const counts = new Map<string, number>();
-  const text = await readFile(file, "utf8").catch(() => "");
-  for (const line of text.split("\n").filter(Boolean)) counts.set(line, (counts.get(line) ?? 0) + 1);
-  return counts;
 }

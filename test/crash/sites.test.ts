@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { classifyForge, classifyKube } from "./sites.ts";
+import { classifyForge, classifyHttp, classifyKube } from "./sites.ts";
 
 const APPLY = "application/apply-patch+yaml";
 const group = "/apis/slipway.dev/v1alpha1";
@@ -53,6 +53,16 @@ describe("sites at the forge", () => {
     expect(at("DELETE", "/issues/comments/9")).toBe("forge delete comment");
     expect(at("POST", `/statuses/${"a".repeat(40)}`)).toBe("forge set status");
     expect(at("POST", "/pulls/7/merge")).toBe("forge POST /pulls/N/merge");
+    expect(at("DELETE", "/branches/slipway/a1/monitor")).toBe("forge DELETE /branches/NAME");
     expect(at("GET", "/issues/7/comments")).toBeUndefined();
+  });
+});
+
+describe("sites at any other API", () => {
+  it("are what writes, by method and path", () => {
+    const at = (method: string, url: string) =>
+      classifyHttp("provider")({ method, url, contentType: undefined });
+    expect(at("POST", "/v1/fine_tuning/jobs?x=1").site).toBe("provider POST /v1/fine_tuning/jobs");
+    expect(at("GET", "/v1/files")).toMatchObject({ site: undefined, label: "provider read" });
   });
 });

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { KINDS } from "../../schemas/index.ts";
 
 /** A place where the controller writes to the outside: what is killed before and after. */
@@ -20,6 +21,8 @@ const BUILT_IN: Readonly<Record<string, string>> = {
   configmaps: "ConfigMap",
   secrets: "Secret",
   jobs: "Job",
+  deployments: "Deployment",
+  services: "Service",
 };
 const IGNORED: Readonly<Record<string, string>> = { leases: "lease", events: "event" };
 
@@ -73,5 +76,23 @@ export function classifyForge(request: Request): Classified {
   const verb = { POST: "create", PATCH: "update", DELETE: "delete" }[request.method] ?? request.method;
   if (/^\/issues\/(\d+\/comments|comments\/\d+)$/.test(path)) return site(`${verb} comment`);
   if (/^\/statuses\/[0-9a-f]+$/.test(path)) return site("set status");
-  return site(`${request.method} ${path.replace(/\d+/g, "N")}`);
+  const named = path.replace(/^(\/branches)\/.+/, "$1/NAME").replace(/\d+/g, "N");
+  return site(`${request.method} ${named}`);
+}
+
+/** What a request to any other HTTP API is: its side, the method and the path. */
+export const classifyHttp =
+  (side: string) =>
+  ({ method, url }: Request): Classified => {
+    const what = `${side} ${method} ${new URL(url, "http://api").pathname}`;
+    const site = method === "GET" || method === "HEAD" ? undefined : what;
+    return { site, label: site ?? `${side} read`, namespace: undefined };
+  };
+
+/** How often each line is in a file; the controller under test notes its writes to the store in one. */
+export async function countLines(file: string): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  const text = await readFile(file, "utf8").catch(() => "");
+  for (const line of text.split("\n").filter(Boolean)) counts.set(line, (counts.get(line) ?? 0) + 1);
+  return counts;
 }

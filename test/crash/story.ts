@@ -20,10 +20,10 @@ export const prompt = (version: Version): Manifest =>
 export const deployment = (baseURL: string): Manifest =>
   deploymentManifest("model", baseURL, { maxConcurrency: CONCURRENCY });
 
-export const suite = (): Manifest =>
+export const suite = (model = "model"): Manifest =>
   suiteManifest("triage", {
     prompt: "triage",
-    model: "model",
+    model,
     cases: CASES,
     gates: [{ name: "quality", margin: 0.5 }],
     budget: { concurrency: CONCURRENCY },

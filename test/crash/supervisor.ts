@@ -2,16 +2,15 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
+import type { UnderTest } from "./controller-under-test.ts";
+import { describePoint, type KillPoint } from "./kill-switch.ts";
 
-export interface SupervisorOptions {
-  readonly kubeconfig: string;
-  readonly namespace: string;
-  readonly stateDir: string;
-  /** Where the controller notes its writes to the state store, one a line. */
-  readonly sitesFile: string;
+export interface SupervisorOptions extends Omit<UnderTest, "crashAt"> {
   readonly logFile: string;
-  /** A write to the state store to die at, for the first process only. */
-  readonly crashAt?: string | undefined;
+  /** Those at the state store are its own to die at. */
+  readonly points: readonly KillPoint[];
+  /** Added to the controller's environment. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly onKilled: () => void;
 }
 
@@ -25,7 +24,7 @@ export class Supervisor implements AsyncDisposable {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#start(options.crashAt);
+    this.#start();
   }
 
   /** How often it was killed. */
@@ -53,13 +52,14 @@ export class Supervisor implements AsyncDisposable {
     clearTimeout(timer);
   }
 
-  #start(crashAt?: string): void {
-    const { kubeconfig, namespace, stateDir, sitesFile, logFile } = this.#options;
+  #start(): void {
+    const { logFile, points, env, onKilled: _, ...rest } = this.#options;
     const program = join(import.meta.dirname, "controller-under-test.ts");
     const log = openSync(logFile, "a");
-    const child = spawn(process.execPath, [program, kubeconfig, namespace, stateDir, sitesFile], {
+    const setup: UnderTest = { ...rest, crashAt: points.map(describePoint) };
+    const child = spawn(process.execPath, [program, JSON.stringify(setup)], {
       stdio: ["ignore", "ignore", log],
-      env: { ...process.env, SLIPWAY_CRASH_AT: crashAt ?? "" },
+      env: { ...process.env, ...env },
     });
     closeSync(log);
     this.#child = child;
