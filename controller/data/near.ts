@@ -1,6 +1,5 @@
 import { BANDS, ShingleSet, Sketcher } from "./minhash.ts";
 import { type KeyFiles, readColumn } from "./spool.ts";
-import { Hashes } from "./words.ts";
 
 /** Representatives of a bucket that a row is compared with: more is a bucket of a common phrase, and quadratic. */
 const MAX_COMPARED = 32;
@@ -18,14 +17,15 @@ export function buckets({ keys, column, left }: BucketTask): Uint32Array {
   return bucketsOf(readColumn(keys, column, 1), left);
 }
 
-/** So many rows at a time, about, are in tables together: they stay small, and near the processor. */
-const PART_ROWS = 1 << 20;
+/** So many rows, about, are in tables together: they stay small, and near the processor. */
+const PART_ROWS = 1 << 17;
 
 /** By parts of all values, each for itself; how many there are depends on the number of rows alone. */
 function bucketsOf(values: Uint32Array, left: Uint8Array): Uint32Array {
   let bits = 0;
   while (values.length > PART_ROWS * 2 ** bits) bits++;
-  const parts = Array.from({ length: 2 ** bits }, (_, part) => bucketsOfPart(values, left, part, bits));
+  const parts: Uint32Array[] = [];
+  for (const rows of partsOf(values, left, bits)) parts.push(bucketsOfPart(values, rows));
   const all = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {
@@ -35,18 +35,21 @@ function bucketsOf(values: Uint32Array, left: Uint8Array): Uint32Array {
   return all;
 }
 
-/** @param part which values: those whose upper `bits` are these */
-function bucketsOfPart(values: Uint32Array, left: Uint8Array, part: number, bits: number): Uint32Array {
-  // A bit more than an even part.
-  const rows = new Hashes(16 + Math.ceil((values.length / 2 ** bits) * 1.1));
-  if (bits === 0) {
-    for (let row = 0; row < values.length; row++) if (left[row] === 0) rows.push(row);
-  } else {
-    const shift = 32 - bits;
-    for (let row = 0; row < values.length; row++)
-      if (values[row]! >>> shift === part && left[row] === 0) rows.push(row);
-  }
-  const several = repeated(values, rows.values.subarray(0, rows.length));
+/** The rows that count, in order, apart by the upper bits of their values. */
+function* partsOf(values: Uint32Array, left: Uint8Array, bits: number): Generator<Uint32Array> {
+  const partOf = (row: number) => (bits === 0 ? 0 : values[row]! >>> (32 - bits));
+  const ends = new Uint32Array(2 ** bits);
+  for (let row = 0; row < values.length; row++) if (left[row] === 0) ends[partOf(row)]!++;
+  for (let part = 1; part < ends.length; part++) ends[part]! += ends[part - 1]!;
+  const places = Uint32Array.from(ends, (_, part) => (part === 0 ? 0 : ends[part - 1]!));
+  const starts = places.slice();
+  const rows = new Uint32Array(ends.at(-1)!);
+  for (let row = 0; row < values.length; row++) if (left[row] === 0) rows[places[partOf(row)]!++] = row;
+  for (const [part, end] of ends.entries()) yield rows.subarray(starts[part]!, end);
+}
+
+function bucketsOfPart(values: Uint32Array, rows: Uint32Array): Uint32Array {
+  const several = repeated(values, rows);
   let size = 16;
   while (size < several.length * 2) size *= 2;
   // Open addressing: a slot holds the place of the first row of its key, plus one.

@@ -35,6 +35,10 @@ export class Kernel {
   #bytes = Buffer.alloc(0);
   #numbers = new Uint32Array(0);
   #room = 0;
+  /** Addresses; of numbers as their index. */
+  #text = 0;
+  #shingles = 0;
+  readonly #bands = this.#exports.bands.value / 4;
 
   constructor() {
     this.#reserve(LEAST_BYTES);
@@ -56,23 +60,21 @@ export class Kernel {
   /** The same of a row that lies in a block; it is in ASCII. */
   readFlat(row: FlatReader, ngram: number): number {
     if (row.length > this.#room) this.#reserve(row.length);
-    const start = this.#exports.text.value;
-    return this.#exports.shingle(row.copyTexts(this.#bytes, start) - start, ngram);
+    return this.#exports.shingle(row.copyTexts(this.#bytes, this.#text) - this.#text, ngram);
   }
 
   /** @returns whether others had to be forgotten to make room */
   load(shingles: Uint32Array): boolean {
     const grown = shingles.length * 2 > this.#room;
     if (grown) this.#reserve(shingles.length * 2);
-    this.#numbers.set(shingles, this.#exports.shingles.value / 4);
+    this.#numbers.set(shingles, this.#shingles);
     return grown;
   }
 
   /** The keys of the bands of so many shingles. They hold until the next are asked for. */
   bands(count: number, bands: number): Uint32Array<ArrayBuffer> {
     this.#exports.sketch(count);
-    const at = this.#exports.bands.value / 4;
-    return this.#numbers.subarray(at, at + bands);
+    return this.#numbers.subarray(this.#bands, this.#bands + bands);
   }
 
   /** Each shingle once, in order; they hold until something else is read. They are the ones that are remembered. */
@@ -80,8 +82,7 @@ export class Kernel {
     const left = this.#exports.distinct(count);
     // Its table may have grown.
     if (this.#numbers.length === 0) this.#look();
-    const at = this.#exports.shingles.value / 4;
-    return this.#numbers.subarray(at, at + left);
+    return this.#numbers.subarray(this.#shingles, this.#shingles + left);
   }
 
   /** How many of so many shingles, each there once, are among those that are remembered. */
@@ -95,18 +96,19 @@ export class Kernel {
       const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text) + 1, 0);
       if (bytes > this.#room) this.#reserve(bytes);
     }
-    const start = this.#exports.text.value;
-    let at = start;
+    let at = this.#text;
     for (const text of texts) {
       at += this.#bytes.write(text, at);
       this.#bytes[at++] = 0x0a;
     }
-    return at - start;
+    return at - this.#text;
   }
 
   #reserve(bytes: number): void {
     this.#exports.reserve(bytes);
     this.#room = bytes;
+    this.#text = this.#exports.text.value;
+    this.#shingles = this.#exports.shingles.value / 4;
     this.#look();
   }
 
