@@ -179,8 +179,6 @@ class _Learner:
         import numpy as np
 
         width = max(len(rows.input_ids[index]) for index in indices)
-        # Few widths: each new one is compiled.
-        width = -(-width // 32) * 32
         ids = np.full((len(indices), width), self._pad, dtype=np.int32)
         labels = np.full((len(indices), width), IGNORED, dtype=np.int32)
         for line, index in enumerate(indices):
