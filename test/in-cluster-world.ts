@@ -81,7 +81,8 @@ export class InClusterWorld {
     const write = (act: () => void) => {
       if (left-- > 0) act();
     };
-    const wanted = new Set(decision.children.map(keyOf));
+    const kept = decision.keep?.map(({ type, name }) => `${type.kind}/${name}`) ?? [];
+    const wanted = new Set([...decision.children.map(keyOf), ...kept]);
     for (const child of decision.children) write(() => this.#apply(child));
     for (const key of [...this.children.keys()]) if (!wanted.has(key)) write(() => this.children.delete(key));
     write(() => {

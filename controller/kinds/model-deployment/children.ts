@@ -1,9 +1,10 @@
 import type { EvalRun } from "../../../schemas/eval-run.ts";
 import { LABEL_REPOSITORY, LABEL_REVISION } from "../../../schemas/kind.ts";
 import { DEFAULT_REPLICAS } from "../../../schemas/model-deployment-in-cluster.ts";
-import type { KubeObject } from "../../kube/resources.ts";
+import { type KubeObject, PersistentVolumeClaim } from "../../kube/resources.ts";
+import type { Decision } from "../../runtime/kind.ts";
 import { cacheClaim, keptService, mainService, revisionDeployment, revisionService } from "./manifests.ts";
-import { type Revision, revisionLabel } from "./names.ts";
+import { cacheName, type Revision, revisionLabel } from "./names.ts";
 import type { ObservedInCluster, Present } from "./present.ts";
 import type { RolloutPlan } from "./rollout.ts";
 import { keptDeployment } from "./served.ts";
@@ -34,6 +35,28 @@ export function childrenOf(
   // Its address stays, also where nothing is behind it any more.
   else if (present.main) children.push(keptService(present.main));
   return children;
+}
+
+/** The claim of a cache that the spec has no more stays while pods are made with it: what serves may need another one. */
+export function keptClaim(
+  { deployment }: ObservedInCluster,
+  { live }: Present,
+): Pick<Decision<unknown>, "keep"> {
+  const name = cacheName(deployment);
+  const used = [...live.values()].some(({ deployment: { spec } }) =>
+    (spec as PodTemplated).template.spec.volumes?.some(
+      ({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName === name,
+    ),
+  );
+  return used ? { keep: [{ type: PersistentVolumeClaim, name }] } : {};
+}
+
+interface PodTemplated {
+  readonly template: {
+    readonly spec: {
+      readonly volumes?: readonly { readonly persistentVolumeClaim?: { readonly claimName: string } }[];
+    };
+  };
 }
 
 /** Runs of what serves, as a record of why it may. */

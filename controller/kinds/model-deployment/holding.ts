@@ -2,7 +2,7 @@ import { reconciling, stalled } from "../../runtime/conditions.ts";
 import type { EffectRequest } from "../../runtime/kind.ts";
 import { requestedAt } from "../../runtime/status.ts";
 import { availability } from "./availability.ts";
-import { heldChildren } from "./children.ts";
+import { heldChildren, keptClaim } from "./children.ts";
 import type { InClusterDecision, ObservedInCluster, Present } from "./present.ts";
 import { servingStatus } from "./serving-status.ts";
 import type { Missing } from "./sources.ts";
@@ -26,6 +26,7 @@ export function holding(
   const available = availability(observed, present, false, effects, now);
   return {
     children: heldChildren(observed, present),
+    ...keptClaim(observed, present),
     effects,
     status: {
       ...servingStatus(observed, present, present.active, undefined),

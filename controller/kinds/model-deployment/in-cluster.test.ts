@@ -370,6 +370,23 @@ describe("what it is made from", () => {
     expect(cluster.pods).toEqual(during);
   });
 
+  test("a cache that the spec has no more stays while what serves is made with it", () => {
+    const cluster = world({ ...hub, model: { source: `hf://org/model@${commit}` }, cache: { size: "1Gi" } });
+    cluster.settle();
+    const claims = () => cluster.of("PersistentVolumeClaim").length;
+    const known = new Set(Object.keys(cluster.pods));
+    cluster.edit({ cache: undefined, args: ["--crash"] });
+    cluster.step();
+    const next = Object.keys(cluster.pods).find((name) => !known.has(name)) ?? "";
+    cluster.broken.add(next);
+    cluster.exhausted.add(next);
+    cluster.settle();
+    expect([cluster.deployment.status?.rollout?.phase, claims()]).toEqual(["Blocked", 1]);
+    cluster.edit({ args: [] });
+    cluster.settle();
+    expect([cluster.deployment.status?.rollout, claims()]).toEqual([undefined, 0]);
+  });
+
   test("what cannot be looked up is said, and what serves goes on", () => {
     const cluster = world(hub);
     cluster.answers = (request) =>

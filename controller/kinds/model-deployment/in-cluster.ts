@@ -4,7 +4,7 @@ import { stalled } from "../../runtime/conditions.ts";
 import type { EffectRequest } from "../../runtime/kind.ts";
 import { availability } from "./availability.ts";
 import { gatesOf, NO_GATES } from "./candidate-gates.ts";
-import { childrenOf, keptRuns } from "./children.ts";
+import { childrenOf, keptClaim, keptRuns } from "./children.ts";
 import { holding, wakeIn } from "./holding.ts";
 import { drainMs, imageOf, startupMs } from "./manifests.ts";
 import { childName, type Revision, revisionLabel } from "./names.ts";
@@ -104,6 +104,7 @@ function rollOut(
   const progress = { deployment, revision, plan, gates, trouble, candidate, asked };
   return {
     children: [...childrenOf(observed, present, of, plan, switchedAt), ...runs],
+    ...keptClaim(observed, present),
     effects,
     status: {
       ...servingStatus(observed, present, plan.switches ? undefined : present.active, revision),
