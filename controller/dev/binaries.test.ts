@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ETCD_VERSION, GITEA_VERSION, KUBERNETES_VERSION } from "./binaries.ts";
 import { HELM_VERSION } from "./helm.ts";
+import { METRICS_SERVER_VERSION } from "./node/metrics-server.ts";
 import { COREDNS_VERSION } from "./node/programs.ts";
 import { buildModule } from "./paths.ts";
 
@@ -23,6 +24,12 @@ test("Helm's release and compiled program have the same version", async () => {
 test("CoreDNS has the version that its cache is named by", async () => {
   expect(await readFile(join(buildModule("dns"), "go.mod"), "utf8")).toContain(
     `github.com/coredns/coredns v${COREDNS_VERSION}\n`,
+  );
+});
+
+test("metrics-server has the version that its cache is named by", async () => {
+  expect(await readFile(join(buildModule("metrics-server"), "go.mod"), "utf8")).toContain(
+    `sigs.k8s.io/metrics-server v${METRICS_SERVER_VERSION} `,
   );
 });
 

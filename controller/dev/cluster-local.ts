@@ -218,7 +218,7 @@ async function startPrograms(
   const url = `https://${place.address}:${place.port}`;
 
   await start("etcd", etcdArguments());
-  if (place.network) await writeKubeletClient(folder);
+  if (place.network) await writeClients(folder);
   await start("kube-apiserver", apiServerArguments(place));
   await waitReady("the API server", ready, () => apiReady(folder, url, tokens.admin));
 
@@ -283,6 +283,14 @@ function apiServerArguments({ address, port, network }: Place): string[] {
           "--kubelet-preferred-address-types=InternalIP",
           "--kubelet-client-certificate=certs/kubelet-client.crt",
           "--kubelet-client-key=certs/kubelet-client.key",
+          // Who it says a user is, where it passes a request on to another API's server.
+          "--proxy-client-cert-file=certs/front-proxy-client.crt",
+          "--proxy-client-key-file=certs/front-proxy-client.key",
+          "--requestheader-client-ca-file=certs/kubelet-ca.crt",
+          `--requestheader-allowed-names=${FRONT_PROXY}`,
+          "--requestheader-username-headers=X-Remote-User",
+          "--requestheader-group-headers=X-Remote-Group",
+          "--requestheader-extra-headers-prefix=X-Remote-Extra-",
         ]
       : [
           "--authorization-mode=RBAC",
@@ -293,41 +301,31 @@ function apiServerArguments({ address, port, network }: Place): string[] {
   ];
 }
 
-/** How the API server shows the kubelet who it is, for logs and exec: tokens do not work in this direction. */
-async function writeKubeletClient(folder: string): Promise<void> {
+const FRONT_PROXY = "front-proxy-client";
+
+/** How the API server shows who it is to the kubelet, for logs and exec, and to servers of other APIs: tokens do not work in this direction. */
+async function writeClients(folder: string): Promise<void> {
   const at = (name: string) => join(folder, "certs", name);
-  const create = [
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",
-    "-days",
-    "3650",
-  ];
-  await run("openssl", [
-    ...create,
-    "-subj",
-    "/CN=slipway-kubelet-ca",
-    "-keyout",
-    at("kubelet-ca.key"),
-    "-out",
-    at("kubelet-ca.crt"),
-  ]);
-  await run("openssl", [
-    ...create,
-    ...["-CA", at("kubelet-ca.crt"), "-CAkey", at("kubelet-ca.key")],
-    ...[
-      "-subj",
-      "/O=system:masters/CN=kube-apiserver-kubelet-client",
-      "-addext",
-      "extendedKeyUsage=clientAuth",
-    ],
-    ...["-addext", "basicConstraints=critical,CA:false"],
-    ...["-keyout", at("kubelet-client.key"), "-out", at("kubelet-client.crt")],
-  ]);
+  const create = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+  const openssl = (name: string, ...args: string[]) =>
+    run("openssl", [
+      ...create,
+      ...["-nodes", "-days", "3650"],
+      ...args,
+      ...["-keyout", at(`${name}.key`), "-out", at(`${name}.crt`)],
+    ]);
+  await openssl("kubelet-ca", "-subj", "/CN=slipway-kubelet-ca");
+  const clients = [
+    ["kubelet-client", "/O=system:masters/CN=kube-apiserver-kubelet-client"],
+    [FRONT_PROXY, `/CN=${FRONT_PROXY}`],
+  ] as const;
+  for (const [name, subject] of clients) {
+    await openssl(
+      name,
+      ...["-CA", at("kubelet-ca.crt"), "-CAkey", at("kubelet-ca.key"), "-subj", subject],
+      ...["-addext", "extendedKeyUsage=clientAuth", "-addext", "basicConstraints=critical,CA:false"],
+    );
+  }
 }
 
 function controllerManagerArguments(): string[] {

@@ -3,7 +3,7 @@
  * success, or that a bad revision gave, is kept; GET / on port 9000 tells what happened so far.
  */
 const { createServer } = await import("node:http");
-const { URL_OF_MODEL: url, CLIENTS = "4" } = process.env;
+const { URL_OF_MODEL: url, CLIENTS } = process.env;
 const said = { requests: 0, failed: [], bad: [], versions: {} };
 const body = JSON.stringify({ model: "triage", messages: [{ role: "user", content: "yes?" }] });
 async function ask() {

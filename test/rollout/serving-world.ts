@@ -100,28 +100,14 @@ export class ServingWorld implements AsyncDisposable {
     });
   }
 
-  /** The small server, answering as `env` says. */
+  /** The small server behind the gate, answering as `env` says. */
   async deploy(
     name: string,
     env: Readonly<Record<string, string>>,
     more: Record<string, unknown> = {},
   ): Promise<void> {
-    await this.apply("ModelDeployment", name, {
-      type: "InCluster",
-      inCluster: {
-        runtime: "Custom",
-        image: IMAGES.controller,
-        command: [NODE, "--input-type=module", "-e", await script("model-server.js")],
-        drainTimeout: "2s",
-        startupTimeout: "90s",
-        podTemplate: {
-          imagePullPolicy: "Never",
-          env: Object.entries(env).map(([key, value]) => ({ name: key, value })),
-        },
-        rollout: { gates: [{ suiteRef: { name: "quality" } }] },
-        ...more,
-      },
-    });
+    const rollout = { gates: [{ suiteRef: { name: "quality" } }] };
+    await this.apply("ModelDeployment", name, await smallServer(env, { rollout, ...more }));
   }
 
   deployment(name: string): Promise<ModelDeployment | undefined> {
@@ -198,14 +184,17 @@ export class ServingWorld implements AsyncDisposable {
   }
 
   /** Puts load on a deployment from a pod, and tells what its clients saw. */
-  async startLoad(model: string): Promise<() => Promise<LoadReport>> {
+  async startLoad(model: string, clients = 4): Promise<() => Promise<LoadReport>> {
     const url = `http://${model}.${TEAM}.svc/v1`;
     const container = {
       name: "load",
       image: IMAGES.controller,
       imagePullPolicy: "Never",
       command: [NODE, "--input-type=module", "-e", await script("load.js")],
-      env: [{ name: "URL_OF_MODEL", value: url }],
+      env: [
+        { name: "URL_OF_MODEL", value: url },
+        { name: "CLIENTS", value: String(clients) },
+      ],
     };
     await this.client.create(Pod, {
       apiVersion: "v1",
@@ -234,6 +223,28 @@ export class ServingWorld implements AsyncDisposable {
     await stopCluster({ name: this.cluster.name, stateDir: this.stateDir, report: silent });
     await rm(this.stateDir, { recursive: true, force: true });
   }
+}
+
+/** A deployment of the small server, answering as `env` says. */
+export async function smallServer(
+  env: Readonly<Record<string, string>>,
+  more: Record<string, unknown> = {},
+): Promise<Record<string, unknown>> {
+  return {
+    type: "InCluster",
+    inCluster: {
+      runtime: "Custom",
+      image: IMAGES.controller,
+      command: [NODE, "--input-type=module", "-e", await script("model-server.js")],
+      drainTimeout: "2s",
+      startupTimeout: "90s",
+      podTemplate: {
+        imagePullPolicy: "Never",
+        env: Object.entries(env).map(([key, value]) => ({ name: key, value })),
+      },
+      ...more,
+    },
+  };
 }
 
 export interface LoadReport {
