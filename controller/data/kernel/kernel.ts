@@ -52,7 +52,7 @@ export class Kernel {
     if (length !== units) {
       // Beyond ASCII it takes Unicode to tell words: there they come one after the other, as words of ASCII would.
       const words = texts.flatMap(wordsOf).join(" ");
-      length = this.#write([words], words.length);
+      length = this.#write([words], words.length + 1);
     }
     return this.#exports.shingle(length, ngram);
   }
