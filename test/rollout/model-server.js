@@ -1,9 +1,16 @@
 /*
- * A small OpenAI-compatible server for rollout tests, run with the controller image's Node from a command line: it
- * answers what its environment says, so that a revision is good or bad by what it does.
+ * A small OpenAI-compatible server for tests on a node, run with the controller image's Node from a command line: it
+ * answers what its environment says, so that a revision is good or bad by what it does. Where it has a model, and
+ * adapters, it answers what lies in their folders.
  */
+const { readFileSync } = await import("node:fs");
 const { createServer } = await import("node:http");
 const { SLIPWAY_MODEL_NAME: model, SLIPWAY_PORT: port, ANSWER, VERSION, CRASH } = process.env;
+const { SLIPWAY_MODEL: folder, SLIPWAY_ADAPTERS: adapters } = process.env;
+const folders = [folder, ...(adapters?.split(",") ?? []).map((adapter) => adapter.split("=")[1])];
+const content = folder
+  ? folders.map((each) => readFileSync(`${each}/answer.txt`, "utf8")).join(" ")
+  : `${ANSWER} ${VERSION}`;
 if (CRASH) {
   console.error(`this version cannot start: ${VERSION}`);
   process.exit(3);
@@ -19,7 +26,7 @@ const server = createServer((request, response) => {
   request.resume().on("end", () => {
     if (request.url === "/health") return send({ status: "ok" });
     if (request.url === "/v1/models") return send({ object: "list", data: [{ id: model, object: "model" }] });
-    const message = { role: "assistant", content: `${ANSWER} ${VERSION}` };
+    const message = { role: "assistant", content };
     const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 };
     setTimeout(
       () =>
