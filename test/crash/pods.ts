@@ -58,8 +58,8 @@ export class Pods implements AsyncDisposable {
         if (this.#running.has(uid) || pod.metadata.deletionTimestamp) continue;
         const end = new AbortController();
         this.#running.set(uid, end);
-        void this.#run(pod, end.signal).catch((error: unknown) => {
-          if (!end.signal.aborted) this.trouble.push(`${pod.metadata.name}: ${String(error)}`);
+        void this.#run(pod, end.signal).catch(async (error: unknown) => {
+          if (await this.#isThere(pod)) this.trouble.push(`${pod.metadata.name}: ${String(error)}`);
         });
       }
       await sleep(LOOK_MS);
@@ -140,6 +140,12 @@ export class Pods implements AsyncDisposable {
       name,
     );
     return { name, token: Buffer.from(secret.data.token ?? "", "base64").toString() };
+  }
+
+  /** A pod whose Job was deleted ends in the middle of anything, and nobody hears of it. */
+  async #isThere({ metadata }: KubeObject): Promise<boolean> {
+    const { items } = await this.#client.list(Pod, { namespace: this.#namespace });
+    return items.some((each) => each.metadata.uid === metadata.uid && !each.metadata.deletionTimestamp);
   }
 
   #ended(pod: KubeObject, exitCode: number): Promise<void> {
