@@ -63,7 +63,8 @@ export class KeyWriter {
   }
 
   #addShingles(count: number, at: number): void {
-    this.#shingles.append(this.#sketcher.keys(count, this.#columns, this.#room + at, this.#room));
+    this.#sketcher.keys(count, this.#columns, this.#room + at, this.#room);
+    this.#sketcher.addTo(this.#shingles, count);
     this.#columns[at] = this.#shingles.length;
   }
 

@@ -68,6 +68,16 @@ test("texts of a row are one text, and none is too long", () => {
   expect(shingles("\ufdfa ".repeat(20_000), 1)).toHaveLength(wordsOf("\ufdfa").length);
 });
 
+test("a set stays what it was when another needs more room, whatever becomes of the list it was made of", () => {
+  const list = shingles("a b c d e f", 5).slice();
+  const fresh = new ShingleSet();
+  fresh.assign(list);
+  list.fill(0);
+  const long = Array.from({ length: 20_000 }, (_, i) => `w${i}`).join(" ");
+  const other = shingles(`${long} a b c d e f`, 5);
+  expect(fresh.jaccard(other)).toBe(2 / other.length);
+});
+
 test("keys of bands agree as often as the similarity says", () => {
   let agree = 0;
   let sum = 0;

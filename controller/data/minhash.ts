@@ -1,5 +1,6 @@
 import type { FlatReader } from "./flat.ts";
 import { Kernel } from "./kernel/kernel.ts";
+import { Hashes } from "./words.ts";
 
 /**
  * Sketches for near-duplicates: MinHash with locality-sensitive hashing (Broder 1997; Leskovec, Rajaraman, Ullman,
@@ -27,14 +28,14 @@ export class Sketcher {
    * Writes the keys of the bands of the row that was read last, one every `stride`. Rows with an equal key in the same
    * band are candidates.
    * @param count of its shingles
-   * @returns them, each once
    */
-  keys(count: number, into: Uint32Array, at: number, stride: number): Uint32Array {
-    if (count > 0) {
-      const keys = this.#kernel.bands(count, BANDS);
-      for (let band = 0; band < BANDS; band++) into[at + band * stride] = keys[band]!;
-    }
-    return this.#kernel.distinct(count);
+  keys(count: number, into: Uint32Array, at: number, stride: number): void {
+    if (count > 0) this.#kernel.bands(count, BANDS, into, at, stride);
+  }
+
+  /** Adds the shingles of the row that was read last, each once; its keys are to be had before. */
+  addTo(shingles: Hashes, count: number): void {
+    this.#kernel.addTo(shingles, this.#kernel.distinct(count));
   }
 
   /** The same of shingles, one at least. */
@@ -45,30 +46,38 @@ export class Sketcher {
 
   /** The shingles of texts, each once. */
   shingles(texts: readonly string[], ngram: number): Uint32Array {
-    return this.#kernel.distinct(this.#kernel.read(texts, ngram)).slice();
+    const shingles = new Hashes();
+    this.addTo(shingles, this.#kernel.read(texts, ngram));
+    return shingles.values.slice(0, shingles.length);
   }
 }
 
 /** A set of shingles that others are compared with. */
 export class ShingleSet {
   readonly #kernel = new Kernel();
-  #shingles: Uint32Array = new Uint32Array(0);
+  /** A copy: the caller's may be another row's by the time it is needed again. */
+  readonly #shingles = new Hashes();
 
   /** Becomes the set of these, each there once. */
   assign(shingles: Uint32Array): void {
-    this.#shingles = shingles;
-    this.#kernel.load(shingles);
-    this.#kernel.distinct(shingles.length);
+    this.#shingles.length = 0;
+    this.#shingles.append(shingles, 0, shingles.length);
+    this.#remember(shingles);
   }
 
   /** Jaccard similarity with another set: shared over all; 1 for two empty ones. */
   jaccard(other: Uint32Array): number {
     if (this.#kernel.load(other)) {
-      this.assign(this.#shingles);
+      this.#remember(this.#shingles.values.subarray(0, this.#shingles.length));
       this.#kernel.load(other);
     }
     const shared = this.#kernel.shared(other.length);
     const all = this.#shingles.length + other.length - shared;
     return all === 0 ? 1 : shared / all;
+  }
+
+  #remember(shingles: Uint32Array): void {
+    this.#kernel.load(shingles);
+    this.#kernel.distinct(shingles.length);
   }
 }

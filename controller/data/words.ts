@@ -25,10 +25,12 @@ export class Hashes {
     this.values = new Uint32Array(room);
   }
 
-  append(hashes: Uint32Array): void {
-    const length = this.length + hashes.length;
+  /** Adds those of a list from one place to another. They are few: a view of them would cost more than to copy them. */
+  append(list: Uint32Array, start: number, end: number): void {
+    const length = this.length + end - start;
     if (length > this.values.length) this.#grow(length * 2);
-    this.values.set(hashes, this.length);
+    const { values } = this;
+    for (let from = start, to = this.length; from < end; from++) values[to++] = list[from]!;
     this.length = length;
   }
 

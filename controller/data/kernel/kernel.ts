@@ -1,5 +1,5 @@
 import type { FlatReader } from "../flat.ts";
-import { wordsOf } from "../words.ts";
+import { type Hashes, wordsOf } from "../words.ts";
 import { WASM } from "./generated/wasm.ts";
 
 /** Of WebAssembly what is used here; TypeScript has its types with those of browsers only. */
@@ -67,22 +67,29 @@ export class Kernel {
   load(shingles: Uint32Array): boolean {
     const grown = shingles.length * 2 > this.#room;
     if (grown) this.#reserve(shingles.length * 2);
-    this.#numbers.set(shingles, this.#shingles);
+    const numbers = this.#numbers;
+    for (let from = 0, to = this.#shingles; from < shingles.length; from++) numbers[to++] = shingles[from]!;
     return grown;
   }
 
-  /** The keys of the bands of so many shingles. They hold until the next are asked for. */
-  bands(count: number, bands: number): Uint32Array<ArrayBuffer> {
+  /** Writes the keys of the bands of so many shingles, one every `stride`. */
+  bands(count: number, bands: number, into: Uint32Array, at: number, stride: number): void {
     this.#exports.sketch(count);
-    return this.#numbers.subarray(this.#bands, this.#bands + bands);
+    const numbers = this.#numbers;
+    for (let band = 0; band < bands; band++) into[at + band * stride] = numbers[this.#bands + band]!;
   }
 
-  /** Each shingle once, in order; they hold until something else is read. They are the ones that are remembered. */
-  distinct(count: number): Uint32Array<ArrayBuffer> {
+  /** Leaves each shingle once, in order, and remembers them. @returns how many are left */
+  distinct(count: number): number {
     const left = this.#exports.distinct(count);
     // Its table may have grown.
     if (this.#numbers.length === 0) this.#look();
-    return this.#numbers.subarray(this.#shingles, this.#shingles + left);
+    return left;
+  }
+
+  /** Adds so many shingles to others. */
+  addTo(shingles: Hashes, count: number): void {
+    shingles.append(this.#numbers, this.#shingles, this.#shingles + count);
   }
 
   /** How many of so many shingles, each there once, are among those that are remembered. */
