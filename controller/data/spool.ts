@@ -50,9 +50,8 @@ export class KeyLists implements Disposable {
   /** All lists of some chunks, while there is room. */
   readonly #whole = new Map<number, Uint32Array>();
   #room: number;
-  /** Of the lists that are read one by one, the last two: those that are compared. */
+  /** Of the lists that are read one by one, the last. */
   #single = new Uint32Array(1024);
-  #other = new Uint32Array(1024);
 
   /** @param ends the column that says so */
   constructor(keys: KeyFiles, ends: Uint32Array, columns: number) {
@@ -64,14 +63,13 @@ export class KeyLists implements Disposable {
     this.#room = Math.max(LEAST_KEPT_BYTES, KEPT_BYTES - ends.length * TABLE_BYTES_PER_ROW);
   }
 
-  /** The list of a row; it holds until two others were asked for. */
+  /** The list of a row; it holds until another is asked for. */
   read(row: number): Uint32Array {
     const chunk = chunkOf(this.#starts, row);
     const start = row === this.#starts[chunk] ? 0 : this.#ends[row - 1]!;
     const whole = this.#whole.get(chunk) ?? this.#load(chunk);
     if (whole) return whole.subarray(start, this.#ends[row]!);
     const count = this.#ends[row]! - start;
-    [this.#single, this.#other] = [this.#other, this.#single];
     if (count > this.#single.length) this.#single = new Uint32Array(2 * count);
     return this.#read(chunk, start, this.#single.subarray(0, count));
   }
