@@ -3,13 +3,32 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Job, Pod, Secret } from "../../../controller/kube/resources.ts";
 import { artifactManifest } from "../../../schemas/artifact.ts";
+import { MlflowServer } from "../../mlflow-server.ts";
 import { getObject, hasCondition, waitForObject } from "../../scenario/cluster.ts";
 import { waitFor } from "../../scenario/wait.ts";
+import { makeRows, SYSTEM } from "../../train/rows.ts";
 import { isReady, messageOf, reasonOf, TEAM, TrainingWorld } from "./training-world.ts";
 
 const possible = process.platform === "linux" && process.getuid?.() === 0;
 const MINUTE = 60_000;
 let world: TrainingWorld;
+let mlflow: MlflowServer;
+
+/** Tickets that are in no row, by which the checkpoint is chosen. */
+const CASES = makeRows(1, 99).map(({ messages: [, question, answer] }, i) => ({
+  id: `case-${i}`,
+  vars: { question: question!.content },
+  expected: answer!.content,
+}));
+const SELECTION = { suiteRef: { name: "choose" }, promptRef: { name: "topic" } };
+
+/** The training that most of this is about: its checkpoint is chosen, and registered. */
+const trainTriage = (more: Record<string, unknown> = {}) =>
+  world.train("triage", {
+    selection: SELECTION,
+    mlflow: { trackingUri: mlflow.url, experiment: "tickets", registeredModel: "triage", alias: "candidate" },
+    ...more,
+  });
 
 async function blob(digest: string): Promise<Buffer> {
   const hex = digest.slice("sha256:".length);
@@ -19,18 +38,34 @@ async function blob(digest: string): Promise<Buffer> {
 describe.skipIf(!possible)("a FineTuneJob on a real node", () => {
   beforeAll(async () => {
     world = await TrainingWorld.open();
+    mlflow = await MlflowServer.start(join(world.stateDir, "mlflow"), world.hostIP);
     await world.apply("Dataset", "rows", {
       format: "chat",
       sources: [{ name: "hub", url: "hf://datasets/smollm/rows/train.jsonl", endpoint: world.hub.url }],
     });
     await waitForObject(world.client, ["Dataset", TEAM, "rows"], "Ready", isReady, MINUTE);
+    await world.apply("PromptTemplate", "topic", {
+      messages: [
+        { role: "system", content: SYSTEM },
+        { role: "user", content: "{{question}}" },
+      ],
+      parameters: { maxTokens: 4 },
+    });
+    await world.apply("EvalSuite", "choose", {
+      targets: [{ name: "topic", promptRef: { name: "topic" }, modelRef: { name: "served-later" } }],
+      cases: { inline: CASES },
+      assert: [{ type: "icontains", value: "{{expected}}" }],
+    });
   });
-  afterAll(() => world?.[Symbol.asyncDispose]());
+  afterAll(async () => {
+    await mlflow?.[Symbol.asyncDispose]();
+    await world?.[Symbol.asyncDispose]();
+  });
 
   test(
     "trains LoRA of a real model; killed in between, another pod goes on from its checkpoint",
     async () => {
-      await world.train("triage");
+      await trainTriage();
       const begun = await world.waitForJob(
         "triage",
         "with a checkpoint",
@@ -69,15 +104,65 @@ describe.skipIf(!possible)("a FineTuneJob on a real node", () => {
       expect(manifest.metadata).toMatchObject({ dataset: status!.training!.dataset });
       // What marks a checkpoint, from which one goes on, is not on what was finished.
       expect(manifest.metadata).not.toHaveProperty("checkpoint");
+
+      // Each checkpoint has answered the suite, those of the pod that was killed too, and the best is the artifact.
+      const checkpoints = status!.checkpoints!;
+      expect(checkpoints.map(({ step }) => step)).toEqual([3, 6, 9, 12]);
+      const best = Math.max(...checkpoints.map(({ passRate }) => passRate));
+      const chosen = checkpoints.find(({ passRate }) => passRate === best)!;
+      expect(status!.artifact).toMatchObject({ digest: chosen.digest, step: chosen.step });
+      expect(manifest.metadata).toMatchObject({ step: chosen.step });
+      expect(manifest.files.map(({ path }) => path)).not.toContain("optimizer.pt");
     },
     120 * MINUTE,
   );
+
+  test("leaves one version in MLflow, with the alias, and with tags that say what it is made from", async () => {
+    const { status } = (await world.job("triage"))!;
+    const [version, ...others] = await mlflow.versions("triage");
+    expect(others).toEqual([]);
+    const { runId } = status!.mlflow!;
+    expect(status!.mlflow).toEqual({ runId, model: "triage", version: version!.version });
+    expect(version).toMatchObject({
+      run_id: runId,
+      source: `slipway-artifact:/${status!.artifact!.digest}`,
+    });
+    const tags = Object.fromEntries((version!.tags ?? []).map(({ key, value }) => [key, value]));
+    expect(tags).toMatchObject({
+      "slipway.object": `${TEAM}/triage`,
+      "slipway.revision": status!.revision,
+      "slipway.dataset": status!.training!.dataset,
+      "slipway.identity": status!.training!.identity,
+      "slipway.base": status!.base!.resolved,
+    });
+    expect((await mlflow.aliased("triage", "candidate")).version).toBe(version!.version);
+    const measured = status!.checkpoints!.map(({ step, passRate }) => ({ step, value: passRate }));
+    expect(await mlflow.metric(runId, "suite.passRate")).toEqual(measured);
+  });
+
+  test("trains nothing for a suite that a text alone cannot be graded by", async () => {
+    await world.apply("EvalSuite", "judged", {
+      targets: [{ name: "topic", promptRef: { name: "topic" }, modelRef: { name: "served-later" } }],
+      cases: { inline: CASES },
+      assert: [{ type: "llm-rubric", value: "polite" }],
+      judge: { modelRef: { name: "served-later" } },
+    });
+    await world.train("judged", { selection: { ...SELECTION, suiteRef: { name: "judged" } } });
+    const refused = await world.waitForJob(
+      "judged",
+      "refused",
+      (job) => reasonOf(job) === "UnsupportedGrader",
+    );
+    expect(messageOf(refused)).toMatch(/^EvalSuite judged has the grader llm-rubric/);
+    expect(hasCondition(refused, "Stalled")).toBe(true);
+    expect(await world.podsOf(refused)).toEqual([]);
+  });
 
   test("is one Job for what it is made from, over a restart of the controller too", async () => {
     const before = await world.job("triage");
     await world.stopController();
     await world.startController();
-    await world.train("triage", { description: "the same" });
+    await trainTriage({ description: "the same" });
     const after = await world.waitForJob(
       "triage",
       "looked at again",
@@ -138,7 +223,7 @@ describe.skipIf(!possible)("a FineTuneJob on a real node", () => {
         plural: "finetunejobs",
         namespaced: true,
       };
-      for (const name of ["triage", "no-image", "no-node", "no-model", "no-rows", "no-memory"])
+      for (const name of ["triage", "judged", "no-image", "no-node", "no-model", "no-rows", "no-memory"])
         await world.client.delete(type, TEAM, name);
       await waitFor(
         "Jobs, pods and tokens to be gone",

@@ -30,6 +30,8 @@ export class TrainingWorld implements AsyncDisposable {
   readonly client: KubeClient;
   readonly hub: Hub;
   readonly weights: string;
+  /** Of this machine, as pods reach it. */
+  readonly hostIP: string;
   controller: ControllerProcess | undefined;
   readonly #cluster: Cluster;
   readonly #port: number;
@@ -38,6 +40,7 @@ export class TrainingWorld implements AsyncDisposable {
     this.stateDir = stateDir;
     this.#cluster = cluster;
     this.hub = hub;
+    this.hostIP = cluster.node!.network.hostIP;
     this.weights = basename(weights);
     this.#port = port;
     this.client = KubeClient.fromKubeconfig({ path: cluster.kubeconfigPath });
@@ -74,7 +77,7 @@ export class TrainingWorld implements AsyncDisposable {
       namespace: TEAM,
       stateDir: join(this.stateDir, "controller"),
       logFile: join(this.stateDir, "controller.log"),
-      reachableAt: { host: this.#cluster.node!.network.hostIP, port: this.#port },
+      reachableAt: { host: this.hostIP, port: this.#port },
     });
   }
 

@@ -1,0 +1,107 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "./free-port.ts";
+import { waitFor } from "./scenario/wait.ts";
+import { python } from "./train/environment.ts";
+
+/** A version in the registry, as MLflow's REST API has it. */
+export interface RegisteredVersion {
+  readonly version: string;
+  readonly run_id: string;
+  readonly source: string;
+  readonly aliases?: readonly string[];
+  readonly tags?: readonly { readonly key: string; readonly value: string }[];
+}
+
+/** A real MLflow server, from the lock file that `npm run test:train` uses too. */
+export class MlflowServer implements AsyncDisposable {
+  readonly url: string;
+  readonly #stop: () => Promise<void>;
+
+  private constructor(url: string, stop: () => Promise<void>) {
+    this.url = url;
+    this.#stop = stop;
+  }
+
+  /** @param folder for its database, its files and its log */
+  static async start(folder: string, host: string): Promise<MlflowServer> {
+    const program = join(dirname(await python("mlflow")), "mlflow");
+    const address = `${host}:${await freePort(host)}`;
+    const [, port = ""] = address.split(":");
+    await mkdir(folder, { recursive: true });
+    const log = createWriteStream(join(folder, "log"));
+    const args = [
+      ...["server", "--host", host, "--port", port, "--workers", "1"],
+      // It answers under no other name, so that no page in a browser can reach it by one of its own.
+      ...["--allowed-hosts", address],
+      ...["--backend-store-uri", `sqlite:///${join(folder, "mlflow.db")}`],
+      ...["--artifacts-destination", join(folder, "files")],
+    ];
+    const env = {
+      ...process.env,
+      MLFLOW_DISABLE_TELEMETRY: "true",
+      MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false",
+    };
+    // A group of its own: the server's workers are its children.
+    const server = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    for (const stream of [server.stdout, server.stderr]) stream.pipe(log, { end: false });
+    const ended = once(server, "close");
+    const stop = async () => {
+      if (server.exitCode === null && server.pid !== undefined) process.kill(-server.pid, "SIGTERM");
+      await Promise.race([ended, sleep(30_000)]);
+      log.end();
+    };
+    const mlflow = new MlflowServer(`http://${address}`, stop);
+    try {
+      await waitFor(
+        "MLflow to answer",
+        () =>
+          fetch(`${mlflow.url}/health`).then(
+            ({ ok }) => ok,
+            () => false,
+          ),
+        (ok) => ok,
+        { timeoutMs: 180_000 },
+      );
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+    return mlflow;
+  }
+
+  /** Every version of a registered model. */
+  async versions(model: string): Promise<readonly RegisteredVersion[]> {
+    const filter = encodeURIComponent(`name='${model}'`);
+    const answer = await this.#get(`model-versions/search?filter=${filter}`);
+    return (answer as { model_versions?: RegisteredVersion[] }).model_versions ?? [];
+  }
+
+  /** The version that an alias names. */
+  async aliased(model: string, alias: string): Promise<RegisteredVersion> {
+    const answer = await this.#get(`registered-models/alias?name=${model}&alias=${alias}`);
+    return (answer as { model_version: RegisteredVersion }).model_version;
+  }
+
+  /** A run's metric at each step. */
+  async metric(run: string, name: string): Promise<readonly { step: number; value: number }[]> {
+    const answer = await this.#get(`metrics/get-history?run_id=${run}&metric_key=${name}`);
+    return ((answer as { metrics?: { step?: string; value: number }[] }).metrics ?? []).map(
+      ({ step, value }) => ({ step: Number(step ?? 0), value }),
+    );
+  }
+
+  async #get(path: string): Promise<unknown> {
+    const answer = await fetch(`${this.url}/api/2.0/mlflow/${path}`);
+    if (!answer.ok) throw new Error(`MLflow answered ${path} with ${answer.status}: ${await answer.text()}`);
+    return answer.json();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stop();
+  }
+}
