@@ -4,6 +4,8 @@ import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { requirePython } from "../controller/dev/images/trainer-image.ts";
+import { silent } from "../controller/dev/progress.ts";
 import { freePort } from "./free-port.ts";
 import { waitFor } from "./scenario/wait.ts";
 import { python } from "./train/environment.ts";
@@ -13,7 +15,6 @@ export interface RegisteredVersion {
   readonly version: string;
   readonly run_id: string;
   readonly source: string;
-  readonly aliases?: readonly string[];
   readonly tags?: readonly { readonly key: string; readonly value: string }[];
 }
 
@@ -29,6 +30,7 @@ export class MlflowServer implements AsyncDisposable {
 
   /** @param folder for its database, its files and its log */
   static async start(folder: string, host: string): Promise<MlflowServer> {
+    await requirePython({ report: silent });
     const program = join(dirname(await python("mlflow")), "mlflow");
     const address = `${host}:${await freePort(host)}`;
     const [, port = ""] = address.split(":");

@@ -31,6 +31,9 @@ const PYTHON: SystemNeeds = {
   otherwise: "build images/trainer/Dockerfile with Docker",
 };
 
+/** What the trainer's environments are made with. @throws SlipwayError ImageFailed with what to install */
+export const requirePython = (options: CacheOptions): Promise<void> => requireSystemFiles(PYTHON, options);
+
 /**
  * The image of the trainer, from a clone; the same as images/trainer/Dockerfile makes. Its layers stay files in the
  * cache: `importLayers` brings them to a node.
@@ -58,7 +61,7 @@ async function environmentLayer(set: TrainerSet, root: string, options: CacheOpt
   );
   const artifact = { name: `trainer-environment-${set}`, version: "python3", inputs };
   const folder = await cached(artifact, options, async (draft) => {
-    await requireSystemFiles(PYTHON, options);
+    await requirePython(options);
     options.report(`installing the trainer's environment (${set}): some minutes`);
     const stage = join(draft, "stage");
     await run(join(root, "images", "trainer", "stage.sh"), [set, stage], {
