@@ -20,25 +20,28 @@ export interface S3Server {
 
 const KEYS = { accessKeyId: "slipway-test", secretAccessKey: "slipway-test-secret" };
 
-/** Builds it first where it is not in the cache: a minute. */
-export async function startS3(signal?: AbortSignal): Promise<S3Server> {
-  const program = await versitygwBinary({ report: () => {}, signal });
+/**
+ * Builds it first where it is not in the cache: a minute.
+ * @param host the host's address on a node's network lets pods reach it
+ */
+export async function startS3(host = "127.0.0.1"): Promise<S3Server> {
+  const program = await versitygwBinary({ report: () => {} });
   const folder = await mkdtemp(join(tmpdir(), "slipway-s3-"));
   const data = join(folder, "data");
   const meta = join(folder, "meta");
   await mkdir(data);
   await mkdir(meta);
-  const port = await freePort();
+  const port = await freePort(host);
   const child = spawn(
     program,
     // Attributes beside the files: not every file system has extended ones.
-    ["--port", `127.0.0.1:${port}`, "posix", "--sidecar", meta, data],
+    ["--port", `${host}:${port}`, "posix", "--sidecar", meta, data],
     {
       stdio: "ignore",
       env: { ...process.env, ROOT_ACCESS_KEY: KEYS.accessKeyId, ROOT_SECRET_KEY: KEYS.secretAccessKey },
     },
   );
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://${host}:${port}`;
   const client = new AwsClient({ ...KEYS, service: "s3", region: "us-east-1", retries: 0 });
   const send = async (method: string, path: string, body?: string | Uint8Array) => {
     const answer = await client.fetch(`${url}/${path}`, {

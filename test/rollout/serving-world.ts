@@ -59,7 +59,8 @@ export class ServingWorld implements AsyncDisposable {
     await importImage(cluster.node!.pid, image.file);
     await prepare(options, cluster);
     const world = new ServingWorld(cluster, stateDir, await freePort(cluster.node!.network.hostIP));
-    const tenants = [`${TEAM}/${TENANT_ACCOUNT}`];
+    // What is applied by hand acts as its namespace's own account, what comes from git as the tenant's.
+    const tenants = [`${TEAM}/${TENANT_ACCOUNT}`, `${TEAM}/default`];
     const objects = await installObjects({ user: "slipway-controller", tenants });
     await install(world.client, objects, AbortSignal.timeout(60_000));
     await world.startController();
