@@ -93,12 +93,13 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
   "FineTuneJob spec: framework: tensorflow trains method: sft with an adapter on safetensors; use framework: torch for the rest":
     {
       field: "spec",
-      spec: variant("FineTuneJob", { framework: "tensorflow" }),
+      spec: variant("FineTuneJob", { framework: "tensorflow", selection: undefined }),
     },
   "FineTuneJob spec: selection needs backend: kubernetes, framework: torch and hyperparameters.saveSteps": {
     field: "spec",
     spec: variant("FineTuneJob", {
       selection: { suiteRef: { name: "choose" }, promptRef: { name: "ask" } },
+      hyperparameters: {},
     }),
   },
   "FineTuneJob spec: backend cannot be changed: make another FineTuneJob": {
