@@ -19,6 +19,7 @@ from slipway_trainer.__main__ import main
 from slipway_trainer.artifact import manifest_digest
 
 from . import tiny
+from .answers import answers
 from .fake_controller import TOKEN, State, fake_controller
 
 FRAMEWORK = "torch" if importlib.util.find_spec("torch") else "tensorflow"
@@ -203,8 +204,6 @@ def selecting(state: State, tmp_path: Path, base: Path) -> str:
 
 @torch_only
 def test_the_checkpoint_whose_answers_are_best_becomes_the_artifact(state: State, base: Path, tmp_path: Path) -> None:
-    from slipway_trainer.generate import answers
-
     rates = iter([0.5, 0.5, 0.25])
     state.grade = lambda _: {"passRate": next(rates), "score": 0.5}
     assert main([selecting(state, tmp_path, base), "--work", str(tmp_path / "w")]) == 0
@@ -338,8 +337,6 @@ def test_the_base_may_be_an_artifact(state: State, base: Path, tmp_path: Path) -
 
 @torch_only
 def test_the_whole_model_can_be_trained(state: State, base: Path, tmp_path: Path) -> None:
-    from slipway_trainer.generate import answers
-
     digest = state.put_dataset(train=tiny.chats())
     hyper = {**HYPER, "maxSteps": 40, "learningRate": 0.01}
     spec = write(tmp_path, base, digest, adapter=None, hyperparameters=hyper)
