@@ -35,6 +35,8 @@ export type Mode =
 export interface ModelEndpointOptions {
   /** Time to each answer, in ms. */
   readonly latencyMs?: number;
+  /** Answers to what is asked meanwhile wait for it. */
+  readonly until?: Promise<void>;
   readonly models?: readonly string[] | undefined;
   readonly apiKey?: string;
   /** The mode of each request; always "ok" unless given. `attempt` counts requests with the same body from 1. */
@@ -118,6 +120,7 @@ export async function startModelEndpoint(initial: ModelEndpointOptions = {}): Pr
       attempts.set(text, attempt);
     }
     const mode = typeof options.mode === "function" ? options.mode(body, attempt) : (options.mode ?? "ok");
+    await options.until;
     if (options.latencyMs) await new Promise((resolve) => setTimeout(resolve, options.latencyMs));
     reply(mode, body, text, response);
   }

@@ -9,6 +9,7 @@ import {
   targetOf,
 } from "../../test/eval-bundles.ts";
 import { type ModelEndpointOptions, startModelEndpoint } from "../../test/model-endpoint.ts";
+import { SlipwayError } from "../errors.ts";
 import type { ResultBucket } from "../store/store.ts";
 import { ModelError } from "./model/index.ts";
 import { type Progress, type RunDependencies, type RunInput, runEvaluation } from "./run.ts";
@@ -183,7 +184,12 @@ describe("calls", () => {
     expect(server.count).toBe(48);
   });
 
-  test("after a cut, only what is missing is asked", async () => {
+  // Ctrl-C aborts with an error of ours, which must not count as a call that failed.
+  test.each([
+    new Error("crash"),
+    new SlipwayError("Interrupted", "interrupted"),
+    new SlipwayError("Interrupted", "interrupted", { retryable: true }),
+  ])("after a cut by %s, only what is missing is asked", async (reason) => {
     const cache = memoryCache();
     await using server = await startModelEndpoint({ latencyMs: 10 });
     const input = {
@@ -197,9 +203,9 @@ describe("calls", () => {
       ask: askDirectly,
       now: Date.now,
       signal: controller.signal,
-      onProgress: ({ done }) => done === 30 && controller.abort(new Error("crash")),
+      onProgress: ({ done }) => done === 30 && controller.abort(reason),
     });
-    await expect(cut).rejects.toThrow("crash");
+    await expect(cut).rejects.toBe(reason);
     const saved = cache.size;
     expect(saved).toBeGreaterThanOrEqual(30);
     const lost = server.count - saved;

@@ -103,6 +103,8 @@ class Run {
     try {
       await checkSuite(suite, [base, head]);
       const ended = await Promise.allSettled(this.#pairs.map((pair) => this.#evaluate(pair, answers)));
+      // Where the reason is an error of ours, the calls that it cut off look like calls that failed.
+      signal.throwIfAborted();
       for (const outcome of ended) if (outcome.status === "rejected") throw outcome.reason;
       for (const pair of this.#pairs) {
         const refused = refusal(pair);

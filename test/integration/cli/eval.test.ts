@@ -177,6 +177,8 @@ describe("more than one run", () => {
       (count) => count >= 24,
       { intervalMs: 20 },
     );
+    // However slow this machine is, it is not over before the key press.
+    endpoint.set({ answer, until: new Promise(() => {}) });
     first.kill("SIGINT");
     expect(await first.ended).toMatchObject({ code: 2, stderr: expect.stringContaining("interrupted") });
     const asked = endpoint.count;
@@ -191,7 +193,8 @@ describe("more than one run", () => {
 
   test("two at once both end well; the second says that it keeps its answers to itself", async () => {
     await project("Well", 24, { min: 0.9 });
-    endpoint.set({ answer, latencyMs: 300 });
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    endpoint.set({ answer, until: ended });
     const first = begin();
     await waitFor(
       "the first to ask",
@@ -199,7 +202,9 @@ describe("more than one run", () => {
       (count) => count > 0,
       { intervalMs: 20 },
     );
+    endpoint.set({ answer });
     const second = await evaluate();
+    end();
     expect(second).toMatchObject({
       code: 0,
       stderr: expect.stringMatching(/in use by process \d+.*to itself/),

@@ -16,6 +16,7 @@ import {
   RoleBinding,
   ServiceAccount,
 } from "../../../controller/kube/resources.ts";
+import { waitFor } from "../../scenario/wait.ts";
 import { type TestNamespace, testNamespace } from "./cluster.ts";
 
 let test: TestNamespace;
@@ -136,8 +137,14 @@ describe("apply", () => {
     const hash = ownedFieldsHash(first, "slipway");
     expect(hash).toMatch(/^[0-9a-f]{64}$/);
     expect(ownedFieldsHash(first, "nobody")).toBeUndefined();
-    const again = await applyChecked(client, Deployment, deployment, options);
-    expect(again.metadata.resourceVersion).toBe(first.metadata.resourceVersion);
+    await waitFor(
+      "an apply that writes nothing, once the Deployment's controller has written its status",
+      async () => ({
+        before: (await client.get(Deployment, namespace, "hash")).metadata.resourceVersion,
+        after: (await applyChecked(client, Deployment, deployment, options)).metadata.resourceVersion,
+      }),
+      ({ before, after }) => before === after,
+    );
 
     const merge = { contentType: "application/merge-patch+json", fieldManager: "other" } as const;
     const annotated = await client.patch(
