@@ -5,9 +5,8 @@ import type { SideBundle } from "../eval/bundle.ts";
 import type { RunResult } from "../eval/result.ts";
 import { evalRunName } from "../eval/run-name.ts";
 import { sideRevisionOf } from "../eval/side.ts";
-import { putBundle } from "../eval/stored-bundle.ts";
 import { resourceTypeOf } from "../gitops/apply.ts";
-import { digestOf } from "../graph/canonical.ts";
+import { canonicalJson, digestOf } from "../graph/canonical.ts";
 import { controllerRef } from "../kube/apply.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { isNotFound } from "../kube/kube-error.ts";
@@ -83,12 +82,11 @@ export class PullRequestRuns {
     planned: PlannedRun,
   ): Promise<KubeObject> {
     const { blobs } = this.#deps.state;
-    const { namespace = "" } = repository.metadata;
     const put = async (side: SideBundle) => ({
-      bundle: await putBundle(namespace, side, blobs),
+      bundle: await blobs.put(canonicalJson(side)),
       revision: sideRevisionOf(side),
     });
-    const suite = await putBundle(namespace, planned.bundle, blobs);
+    const suite = await blobs.put(canonicalJson(planned.bundle));
     const [base, head] = [await put(planned.base), await put(planned.head)];
     // Named by what is compared, not by the commits: a push that changes neither side finds the run done.
     const id = digestOf([suite, base.bundle, head.bundle]);
@@ -97,7 +95,7 @@ export class PullRequestRuns {
       kind: "EvalRun",
       metadata: {
         name: evalRunName(`pr${pull.number}-`, planned.suite, id),
-        namespace,
+        namespace: repository.metadata.namespace ?? "",
         labels: {
           [LABEL_MANAGED_BY]: FIELD_MANAGER,
           [LABEL_REPOSITORY]: repository.metadata.name,

@@ -1,7 +1,6 @@
 import type { EvalRun, EvalRunStatus } from "../../../schemas/eval-run.ts";
 import type { SideBundle, SuiteBundle } from "../../eval/bundle.ts";
 import { runEvaluation } from "../../eval/run.ts";
-import { loadBundle } from "../../eval/stored-bundle.ts";
 import type { Json } from "../../graph/canonical.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import type { SecretReader } from "../../kube/secrets.ts";
@@ -36,7 +35,8 @@ export interface EvalRunDependencies {
 function evaluate({ state, secrets }: EvalRunDependencies): EffectHandler {
   return async (input, { signal, log, progress }) => {
     const { namespace, serviceAccountName, spec, answersSince } = input as unknown as EvaluateInput;
-    const load = <T>(digest: string) => loadBundle<T>(namespace, digest, state.blobs);
+    const load = async <T>(digest: string) =>
+      JSON.parse(new TextDecoder().decode(await state.blobs.get(digest))) as T;
     const suite = await load<SuiteBundle>(spec.suite.bundle);
     const head = await load<SideBundle>(spec.head.bundle);
     const base = spec.base && (await load<SideBundle>(spec.base.bundle));

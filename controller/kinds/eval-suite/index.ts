@@ -6,8 +6,7 @@ import { formatLocation, SlipwayError } from "../../errors.ts";
 import type { BundledModel, SideBundle, SuiteBundle } from "../../eval/bundle.ts";
 import { loadCases } from "../../eval/cases.ts";
 import { sideRevisionOf } from "../../eval/side.ts";
-import { putBundle } from "../../eval/stored-bundle.ts";
-import { digestOf, type Json } from "../../graph/canonical.ts";
+import { canonicalJson, digestOf, type Json } from "../../graph/canonical.ts";
 import { isOwnedBy } from "../../kube/apply.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import type { EffectHandler, Kind, ObjectRef, View } from "../../runtime/kind.ts";
@@ -47,7 +46,6 @@ function observe(object: KubeObject, view: View): ObservedSuite {
 
 /** Stores what a run needs, so that it can be repeated exactly: cases and policy, prompts and deployments. */
 export async function storeBundle(
-  namespace: string,
   input: BundleInput,
   blobs: Pick<BlobStore, "put" | "get">,
 ): Promise<BundleOutput> {
@@ -95,8 +93,8 @@ export async function storeBundle(
     }),
   };
   return {
-    suite: await putBundle(namespace, suite, blobs),
-    side: await putBundle(namespace, side, blobs),
+    suite: await blobs.put(canonicalJson(suite)),
+    side: await blobs.put(canonicalJson(side)),
     sideRevision: sideRevisionOf(side),
     cases: suite.cases.length,
   };
@@ -110,8 +108,7 @@ export interface BundleDependencies {
 /** The effect `bundle`, of every kind that evaluates a suite. */
 export function bundle({ blobs, reports }: BundleDependencies): EffectHandler {
   return ofRepositories(
-    async (input, { object }) =>
-      (await storeBundle(object.namespace, input as unknown as BundleInput, blobs)) as unknown as Json,
+    async (input) => (await storeBundle(input as unknown as BundleInput, blobs)) as unknown as Json,
     (input) => (input as BundleInput).suite.spec.cases.files ?? [],
     reports,
   );

@@ -2,7 +2,6 @@ import type { EvalCase } from "../../../../schemas/eval-suite.ts";
 import type { Repository } from "../../../../schemas/repository.ts";
 import type { SuiteBundle } from "../../../eval/bundle.ts";
 import type { RunResult } from "../../../eval/result.ts";
-import { loadBundle } from "../../../eval/stored-bundle.ts";
 import { canonicalJson, type Json } from "../../../graph/canonical.ts";
 import type { EffectHandler } from "../../../runtime/kind.ts";
 import type { BlobStore } from "../../../store/store.ts";
@@ -103,11 +102,13 @@ export async function propose(
 
 /** The failing cases as they stand in the replayed suite, with those of its assertions that the other suite lacks. */
 async function failingCases(
-  { monitor, run, suite }: PullRequestInput,
+  { run, suite }: PullRequestInput,
   blobs: Pick<BlobStore, "get">,
 ): Promise<EvalCase[]> {
-  const result = JSON.parse(new TextDecoder().decode(await blobs.get(run.result))) as RunResult;
-  const bundle = await loadBundle<SuiteBundle>(monitor.namespace, run.suiteBundle, blobs);
+  const load = async <T>(digest: string) =>
+    JSON.parse(new TextDecoder().decode(await blobs.get(digest))) as T;
+  const result = await load<RunResult>(run.result);
+  const bundle = await load<SuiteBundle>(run.suiteBundle);
   const failed = new Set(result.cases.filter(({ head }) => head && !head.pass).map(({ id }) => id));
   const theirs = new Set(suite.assert.map((each) => canonicalJson(each)));
   const inherited = bundle.assert.filter((each) => !theirs.has(canonicalJson(each)));
