@@ -12,7 +12,7 @@ import { createTokenSecret } from "../work-token.ts";
 import type { ProbeOutput } from "./decide.ts";
 import type { AddressProbe } from "./probing.ts";
 import type { AdmitInput, ResolveInput } from "./resolving.ts";
-import { placeOf, type Source } from "./sources.ts";
+import { type LookedUp, placeOf, type Source } from "./sources.ts";
 
 const ASK_TIMEOUT_MS = 10_000;
 
@@ -70,9 +70,9 @@ async function checkSecret(
 export function resolve(secrets: Pick<SecretReader, "read">): EffectHandler {
   return async (value, { signal }) => {
     const { namespace, serviceAccountName, sources } = value as unknown as ResolveInput;
-    const found: Record<string, string> = {};
+    const found: LookedUp[] = [];
     for (const source of sources) {
-      const { reference, secret } = source;
+      const { name, reference, secret } = source;
       const content = secret && (await secrets.read(namespace, secret.name, serviceAccountName, { signal }));
       const access = {
         ...placeOf(source),
@@ -89,9 +89,10 @@ export function resolve(secrets: Pick<SecretReader, "read">): EffectHandler {
       };
       const folder = reference.startsWith("s3://") && !reference.endsWith("/") ? `${reference}/` : reference;
       const pinned = await resolveSource(folder, access, signal);
-      found[reference] = folder.startsWith("s3://") ? `${folder}#${listingDigest(pinned)}` : pinned.resolved;
+      const resolved = folder.startsWith("s3://") ? `${folder}#${listingDigest(pinned)}` : pinned.resolved;
+      found.push({ name, source: reference, resolved });
     }
-    return found;
+    return found as unknown as Json;
   };
 }
 

@@ -305,18 +305,18 @@ describe("truth", () => {
 describe("what it is made from", () => {
   const hub = { ...custom, runtime: "Transformers", model: { source: "hf://org/model@main" } };
   const commit = "a".repeat(40);
+  const lookedUp = (of: string) => [
+    { name: "model", source: "hf://org/model@main", resolved: `hf://org/model@${of}` },
+  ];
 
   test("a name is looked up once and stays what it was, until somebody asks", () => {
     const cluster = world(hub);
-    let found = `hf://org/model@${commit}`;
-    cluster.answers = (request) =>
-      request.name === "resolve" ? { "hf://org/model@main": found } : works(request);
+    let found = lookedUp(commit);
+    cluster.answers = (request) => (request.name === "resolve" ? found : works(request));
     cluster.settle();
-    expect(cluster.deployment.status?.resolved).toEqual([
-      { name: "model", source: "hf://org/model@main", resolved: found },
-    ]);
+    expect(cluster.deployment.status?.resolved).toEqual(found);
     const { revision } = cluster.deployment.status ?? {};
-    found = `hf://org/model@${"c".repeat(40)}`;
+    found = lookedUp("c".repeat(40));
     cluster.restart();
     cluster.settle();
     expect(cluster.deployment.status?.revision).toBe(revision);
@@ -326,13 +326,13 @@ describe("what it is made from", () => {
       metadata: { ...metadata, annotations: { "slipway.dev/requestedAt": "1" } },
     };
     cluster.settle();
-    expect(cluster.deployment.status?.resolved?.[0]?.resolved).toBe(found);
+    expect(cluster.deployment.status?.resolved).toEqual(found);
     expect(cluster.deployment.status?.revision).not.toBe(revision);
   });
 
   test("a request for another look outlives the process that took it", () => {
     const cluster = world(hub);
-    let found: object = { "hf://org/model@main": `hf://org/model@${commit}` };
+    let found: object = lookedUp(commit);
     cluster.answers = (request) => (request.name === "resolve" ? found : works(request));
     cluster.settle();
     const { metadata } = cluster.deployment;
@@ -344,14 +344,36 @@ describe("what it is made from", () => {
     cluster.step();
     expect(cluster.deployment.status?.lastHandledRequestedAt).toBe("1");
     cluster.restart();
-    found = { "hf://org/model@main": `hf://org/model@${"c".repeat(40)}` };
+    found = lookedUp("c".repeat(40));
     cluster.settle();
-    expect(cluster.deployment.status?.resolved?.[0]?.resolved).toBe(`hf://org/model@${"c".repeat(40)}`);
+    expect(cluster.deployment.status?.resolved).toEqual(found);
+  });
+
+  test("the same name on two servers is two things", () => {
+    const source = "hf://org/model@main";
+    const cluster = world({
+      ...hub,
+      model: { source },
+      adapters: [{ name: "tone", source, endpoint: "https://hub.example.com" }],
+    });
+    const found = [
+      ...lookedUp(commit),
+      { name: "tone", source, resolved: `hf://org/model@${"c".repeat(40)}` },
+    ];
+    cluster.answers = (request) => (request.name === "resolve" ? found : works(request));
+    cluster.settle();
+    const pods = () => JSON.stringify(cluster.of("Deployment"));
+    const before = pods();
+    for (const { resolved } of found) expect(before).toContain(resolved);
+    cluster.restart();
+    cluster.settle();
+    expect(pods()).toBe(before);
+    expect(cluster.deployment.status?.resolved).toEqual(found);
   });
 
   test("what Recreate has stopped stays so while sources are looked up again", () => {
     const cluster = world({ ...hub, rollout: { strategy: "Recreate" } });
-    let found: object = { "hf://org/model@main": `hf://org/model@${commit}` };
+    let found: object = lookedUp(commit);
     cluster.answers = (request) => (request.name === "resolve" ? found : works(request));
     cluster.settle();
     const [old = ""] = Object.keys(cluster.pods);

@@ -103,7 +103,8 @@ function manifests(inCluster: Record<string, unknown>): string {
   const spec = deployment.spec.inCluster!;
   const wanted = wantedSources(spec, "triage", new Map([["lora", lora]]));
   if ("missing" in wanted) throw new Error(wanted.missing.message);
-  const sources = pinned(wanted.sources, new Map([["s3://models/llama", "s3://models/llama#sha256:1"]]))!;
+  const source = "s3://models/llama";
+  const sources = pinned(wanted.sources, [{ name: "model", source, resolved: `${source}#sha256:1` }])!;
   const revision = "f".repeat(64);
   const serving = servingOf(spec, "triage", wanted, sources);
   const of: Revision = { deployment, spec, revision, serving, sources, workUrl: "http://slipway:8080" };

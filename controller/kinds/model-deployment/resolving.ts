@@ -6,7 +6,7 @@ import { requestedAt } from "../../runtime/status.ts";
 import type { TokenSecret } from "../work-token.ts";
 import { needsToken } from "./fetch-containers.ts";
 import { childName } from "./names.ts";
-import { isPinned, type PinnedSource, pinned, type Source } from "./sources.ts";
+import { isPinned, type LookedUp, type PinnedSource, pinned, type Source } from "./sources.ts";
 
 /** Looks up what names mean now. */
 export interface ResolveInput {
@@ -16,8 +16,6 @@ export interface ResolveInput {
   /** Makes a person's request another lookup. */
   readonly asked?: string;
 }
-
-export type ResolveOutput = Readonly<Record<string, string>>;
 
 /** Checks the Secrets of a revision's sources, and makes the one with its token. */
 export interface AdmitInput {
@@ -54,7 +52,7 @@ export function resolveStep(
   now: Date,
 ): Step<readonly PinnedSource[]> {
   const open = sources.filter(({ reference }) => !isPinned(reference));
-  if (open.length === 0) return { done: pinned(sources, new Map()) ?? [], effects: [] };
+  if (open.length === 0) return { done: pinned(sources, []) ?? [], effects: [] };
   const asked = requestedAt(deployment as never);
   const input: ResolveInput = {
     namespace: deployment.metadata.namespace ?? "",
@@ -65,11 +63,10 @@ export function resolveStep(
   const request = requestOf("resolve", input);
   const outcome = effect(request);
   if (outcome?.state === "Succeeded") {
-    const found = pinned(sources, new Map(Object.entries(outcome.output as unknown as ResolveOutput)));
+    const found = pinned(sources, outcome.output as unknown as readonly LookedUp[]);
     if (found) return { done: found, effects: [{ ...request, attempt: outcome.attempt }] };
   }
-  const known = new Map((deployment.status?.resolved ?? []).map((each) => [each.source, each.resolved]));
-  const former = pinned(sources, known);
+  const former = pinned(sources, deployment.status?.resolved ?? []);
   const handled = asked === deployment.status?.lastHandledRequestedAt;
   if (former && handled && outcome === undefined) return { done: former, effects: [] };
   return waitingFor(request, outcome, now, "Resolving", "looking up what the sources are");

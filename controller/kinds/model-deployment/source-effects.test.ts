@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -57,10 +57,28 @@ describe("looking up sources", () => {
   ])("a branch becomes a commit, with the tenant's token %s", async (_, data, secret) => {
     const secrets = secretsWith(data, [new URL(hub.url).host]);
     const found = await resolve(secrets)(input(secret) as never, context);
-    expect(found).toEqual({
-      "hf://org/model@main": expect.stringMatching(/^hf:\/\/org\/model@[0-9a-f]{40}$/),
-    });
+    const resolved = expect.stringMatching(/^hf:\/\/org\/model@[0-9a-f]{40}$/);
+    expect(found).toEqual([{ name: "model", source: "hf://org/model@main", resolved }]);
     expect(reads).toEqual(["team/hub as account"]);
+  });
+
+  test("the same name on another hub is another commit", async () => {
+    const elsewhere = join(folder, "elsewhere");
+    await mkdir(elsewhere);
+    await writeFile(join(elsewhere, "config.json"), '{"other": true}');
+    const other = await startHub({ models: { "org/model": elsewhere }, token: "hf_secret" });
+    const secrets = secretsWith({ HF_TOKEN: "hf_secret" }, [new URL(hub.url).host, new URL(other.url).host]);
+    const [model] = input({ name: "hub" }).sources;
+    const sources = [model, { ...model, name: "tone", endpoint: other.url }];
+    try {
+      const found = (await resolve(secrets)({ ...base, sources } as never, context)) as {
+        resolved: string;
+      }[];
+      expect(found).toMatchObject([{ name: "model" }, { name: "tone" }]);
+      expect(new Set(found.map(({ resolved }) => resolved)).size).toBe(2);
+    } finally {
+      await other.close();
+    }
   });
 
   test("a token goes to no host that its Secret does not name", async () => {

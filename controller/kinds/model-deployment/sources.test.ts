@@ -77,7 +77,7 @@ test.each([
 });
 
 test("the same content lies in the same folder, whatever it is called; a claim is where it is mounted", () => {
-  const known = new Map([["hf://org/m@main", `hf://org/m@${commit}`]]);
+  const known = [{ name: "model", source: "hf://org/m@main", resolved: `hf://org/m@${commit}` }];
   const [a, b, c, d] = pinned(
     [
       { name: "model", reference: "hf://org/m@main" },
@@ -94,7 +94,7 @@ test("the same content lies in the same folder, whatever it is called; a claim i
 });
 
 test("the revision changes with the content, the image and the file, and with nothing else", () => {
-  const one = pinned([{ name: "model", reference: artifact }], new Map())!;
+  const one = pinned([{ name: "model", reference: artifact }], [])!;
   const revision = servedRevision("s", "image:1", one);
   expect(servedRevision("s", "image:1", [{ ...one[0]!, secret: { name: "x" } }])).toBe(revision);
   expect(servedRevision("s", "image:2", one)).not.toBe(revision);

@@ -167,13 +167,19 @@ export interface PinnedSource extends Source {
   readonly resolved: string;
 }
 
-export function pinned(
-  sources: readonly Source[],
-  known: ReadonlyMap<string, string>,
-): PinnedSource[] | undefined {
+/** What a source was when it was looked up. By its name too: the same reference means another thing on another server. */
+export interface LookedUp {
+  readonly name: string;
+  readonly source: string;
+  readonly resolved: string;
+}
+
+export function pinned(sources: readonly Source[], known: readonly LookedUp[]): PinnedSource[] | undefined {
   const all: PinnedSource[] = [];
   for (const each of sources) {
-    const resolved = isPinned(each.reference) ? each.reference : known.get(each.reference);
+    const { name, reference } = each;
+    const found = known.find(({ name: of, source }) => of === name && source === reference);
+    const resolved = isPinned(reference) ? reference : found?.resolved;
     if (resolved === undefined) return undefined;
     all.push({ ...each, resolved });
   }
