@@ -55,6 +55,11 @@ describe("what is brought into the pod", () => {
     });
   });
 
+  test("no adapter takes the model's name", () => {
+    const of = spec({ model: { source: artifact }, adapters: [{ name: "model", source: artifact }] });
+    expect(sources(of)).toMatchObject({ missing: { reason: "InvalidSpec", final: true } });
+  });
+
   test("one adapter at most, where it is merged", () => {
     const of = spec({
       runtime: "Transformers",

@@ -73,6 +73,10 @@ export function wantedSources(
     sources.push(source("model", model.source, model));
   }
   for (const adapter of spec.adapters) {
+    if (adapter.name === "model") {
+      const message = "no adapter may be called model, which is what the model itself is called: rename it";
+      return { missing: { reason: "InvalidSpec", message, final: true } };
+    }
     if (!adapter.fineTuneJobRef) {
       sources.push(source(adapter.name, adapter.source ?? "", adapter));
       continue;
