@@ -42,6 +42,35 @@ function world(inCluster: Record<string, unknown> = gated): InClusterWorld {
   return made;
 }
 
+/** Edits to what does not start. @returns the name of its Deployment */
+function editToBroken(cluster: InClusterWorld, inCluster: Record<string, unknown>): string {
+  const known = new Set(Object.keys(cluster.pods));
+  cluster.edit(inCluster);
+  cluster.step();
+  const name = Object.keys(cluster.pods).find((each) => !known.has(each)) ?? "";
+  cluster.broken.add(name);
+  return name;
+}
+
+/** The same until its time is over. */
+function editToStopped(cluster: InClusterWorld, inCluster: Record<string, unknown>): string {
+  const name = editToBroken(cluster, inCluster);
+  cluster.exhausted.add(name);
+  cluster.settle();
+  return name;
+}
+
+function mend(cluster: InClusterWorld): void {
+  cluster.broken.clear();
+  cluster.exhausted.clear();
+}
+
+function askAgain(cluster: InClusterWorld): void {
+  const { metadata } = cluster.deployment;
+  const annotations = { "slipway.dev/requestedAt": "1" };
+  cluster.deployment = { ...cluster.deployment, metadata: { ...metadata, annotations } };
+}
+
 describe("a first revision", () => {
   test("comes up, is judged, and only then has a Service for clients", () => {
     const cluster = world();
@@ -136,17 +165,10 @@ describe("a change", () => {
 
   test("that cannot start is stopped when its time is over, and tried again when somebody asks", () => {
     const cluster = serving();
-    const known = new Set(Object.keys(cluster.pods));
-    cluster.edit({ args: ["--crash"] });
-    cluster.step();
-    const name = Object.keys(cluster.pods).find((each) => !known.has(each)) ?? "";
-    cluster.broken.add(name);
-    cluster.exhausted.add(name);
-    cluster.settle();
+    const name = editToStopped(cluster, { args: ["--crash"] });
     expect(cluster.deployment.status?.rollout).toMatchObject({ phase: "Blocked", reason: "StartupTimeout" });
     expect(cluster.pods[name]).toBe(0);
-    cluster.broken.clear();
-    cluster.exhausted.clear();
+    mend(cluster);
     cluster.settle();
     expect(cluster.pods[name]).toBe(0);
     // An autoscaler moves what serves, and mends nothing.
@@ -154,9 +176,7 @@ describe("a change", () => {
     cluster.settle();
     expect(Object.values(cluster.pods).sort()).toEqual([0, 3]);
     cluster.edit({ replicas: 2 });
-    const { metadata } = cluster.deployment;
-    const annotations = { "slipway.dev/requestedAt": "now" };
-    cluster.deployment = { ...cluster.deployment, metadata: { ...metadata, annotations } };
+    askAgain(cluster);
     cluster.settle();
     expect(conditionsOf(cluster.settle())).toContain("Ready=True/EndpointAnswers");
     expect(cluster.pods[name]).toBe(2);
@@ -164,16 +184,9 @@ describe("a change", () => {
 
   test("of the time to start tries a stopped revision again", () => {
     const cluster = serving();
-    const known = new Set(Object.keys(cluster.pods));
-    cluster.edit({ args: ["--slow"] });
-    cluster.step();
-    const name = Object.keys(cluster.pods).find((each) => !known.has(each)) ?? "";
-    cluster.broken.add(name);
-    cluster.exhausted.add(name);
-    cluster.settle();
+    const name = editToStopped(cluster, { args: ["--slow"] });
     expect(cluster.pods[name]).toBe(0);
-    cluster.broken.clear();
-    cluster.exhausted.clear();
+    mend(cluster);
     cluster.edit({ startupTimeout: "1h" });
     cluster.settle();
     expect(cluster.pods[name]).toBe(2);
@@ -181,11 +194,7 @@ describe("a change", () => {
 
   test("that is tried again has its time to start again, without the Deployment's own deadline", () => {
     const cluster = serving();
-    const known = new Set(Object.keys(cluster.pods));
-    cluster.edit({ args: ["--slow"], startupTimeout: "10m" });
-    cluster.step();
-    const name = Object.keys(cluster.pods).find((each) => !known.has(each)) ?? "";
-    cluster.broken.add(name);
+    const name = editToBroken(cluster, { args: ["--slow"], startupTimeout: "10m" });
     const label = cluster.children.get(`Deployment/${name}`)?.metadata.labels ?? {};
     const creationTimestamp = new Date(cluster.now).toISOString();
     const pod = {
@@ -320,11 +329,7 @@ describe("what it is made from", () => {
     cluster.restart();
     cluster.settle();
     expect(cluster.deployment.status?.revision).toBe(revision);
-    const { metadata } = cluster.deployment;
-    cluster.deployment = {
-      ...cluster.deployment,
-      metadata: { ...metadata, annotations: { "slipway.dev/requestedAt": "1" } },
-    };
+    askAgain(cluster);
     cluster.settle();
     expect(cluster.deployment.status?.resolved).toEqual(found);
     expect(cluster.deployment.status?.revision).not.toBe(revision);
@@ -335,11 +340,7 @@ describe("what it is made from", () => {
     let found: object = lookedUp(commit);
     cluster.answers = (request) => (request.name === "resolve" ? found : works(request));
     cluster.settle();
-    const { metadata } = cluster.deployment;
-    cluster.deployment = {
-      ...cluster.deployment,
-      metadata: { ...metadata, annotations: { "slipway.dev/requestedAt": "1" } },
-    };
+    askAgain(cluster);
     found = Object.assign(new Error("away"), { name: "SourceUnavailable" });
     cluster.step();
     expect(cluster.deployment.status?.lastHandledRequestedAt).toBe("1");
@@ -377,17 +378,12 @@ describe("what it is made from", () => {
     cluster.answers = (request) => (request.name === "resolve" ? found : works(request));
     cluster.settle();
     const [old = ""] = Object.keys(cluster.pods);
-    cluster.edit({ args: ["--slow"] });
-    cluster.step();
-    const next = Object.keys(cluster.pods).find((name) => name !== old) ?? "";
-    cluster.broken.add(next);
+    const next = editToBroken(cluster, { args: ["--slow"] });
     cluster.settle();
     const during = { [old]: 0, [next]: 2 };
     expect(cluster.pods).toEqual(during);
     found = Object.assign(new Error("away"), { name: "SourceUnavailable" });
-    const { metadata } = cluster.deployment;
-    const annotations = { "slipway.dev/requestedAt": "1" };
-    cluster.deployment = { ...cluster.deployment, metadata: { ...metadata, annotations } };
+    askAgain(cluster);
     expect(conditionsOf(cluster.settle())).toContain("Ready=False/SourceUnavailable");
     expect(cluster.pods).toEqual(during);
   });
@@ -396,13 +392,7 @@ describe("what it is made from", () => {
     const cluster = world({ ...hub, model: { source: `hf://org/model@${commit}` }, cache: { size: "1Gi" } });
     cluster.settle();
     const claims = () => cluster.of("PersistentVolumeClaim").length;
-    const known = new Set(Object.keys(cluster.pods));
-    cluster.edit({ cache: undefined, args: ["--crash"] });
-    cluster.step();
-    const next = Object.keys(cluster.pods).find((name) => !known.has(name)) ?? "";
-    cluster.broken.add(next);
-    cluster.exhausted.add(next);
-    cluster.settle();
+    editToStopped(cluster, { cache: undefined, args: ["--crash"] });
     expect([cluster.deployment.status?.rollout?.phase, claims()]).toEqual(["Blocked", 1]);
     cluster.edit({ args: [] });
     cluster.settle();
