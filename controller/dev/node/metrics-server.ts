@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
 import { SlipwayError } from "../../errors.ts";
@@ -11,6 +10,7 @@ import type { Cluster } from "../cluster.ts";
 import { goBuild, goFlags } from "../go-build.ts";
 import { buildModule } from "../paths.ts";
 import { startInside } from "./namespace.ts";
+import { until } from "./node.ts";
 
 const run = promisify(execFile);
 
@@ -86,21 +86,9 @@ export async function startMetricsServer(
   const env = { ...process.env, KUBECACHEDIR: join(folder, "kubectl-cache") };
   const call = (...args: string[]) => run(kubectl, [`--kubeconfig=${kubeconfigPath}`, ...args], { env });
   await call("apply", "-f", objects);
-  const until = Date.now() + READY_TIMEOUT_MS;
-  for (;;) {
-    options.signal?.throwIfAborted();
-    const answer = await call("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes").catch(
-      (cause: unknown) => {
-        if (Date.now() < until) return undefined;
-        throw new SlipwayError("NotReady", "metrics-server does not answer", {
-          cause,
-          hint: "see logs/metrics-server.log of the cluster",
-        });
-      },
-    );
-    if (answer) return;
-    await sleep(500, undefined, { signal: options.signal });
-  }
+  await until("metrics-server", { ...options, timeoutMs: READY_TIMEOUT_MS }, () =>
+    call("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes"),
+  );
 }
 
 /** How the API server finds it: an API of a Service whose only endpoint is no pod. */

@@ -36,6 +36,10 @@ export interface StartNodeOptions {
 
 const READY_TIMEOUT_MS = 60_000;
 
+interface UntilOptions extends Pick<StartNodeOptions, "report" | "signal"> {
+  readonly timeoutMs?: number;
+}
+
 /** What the cluster needs before pods run: who CoreDNS is, and volumes on the host's disk. */
 const OBJECTS = [
   {
@@ -187,10 +191,14 @@ async function pauseImage(folder: string): Promise<string> {
   return image;
 }
 
-async function until(
+/**
+ * Waits until a check throws no more.
+ * @throws SlipwayError NotReady
+ */
+export async function until(
   what: string,
-  { report, signal }: StartNodeOptions,
-  check: () => Promise<void>,
+  { report, signal, timeoutMs = READY_TIMEOUT_MS }: UntilOptions,
+  check: () => Promise<unknown>,
 ): Promise<void> {
   const started = Date.now();
   for (;;) {
@@ -200,7 +208,7 @@ async function until(
       return;
     } catch (cause) {
       const elapsed = Date.now() - started;
-      if (elapsed > READY_TIMEOUT_MS) {
+      if (elapsed > timeoutMs) {
         throw new SlipwayError("NotReady", `${what} is not ready after ${Math.round(elapsed / 1000)} s`, {
           cause,
           hint: "see the folder logs of the cluster",
