@@ -45,7 +45,7 @@ export function gitEnvironment(url: string, credentials: GitCredentials | undefi
   return env;
 }
 
-export interface GitOutput {
+interface GitOutput {
   readonly code: number;
   readonly stdout: Buffer;
   readonly stderr: string;

@@ -14,7 +14,7 @@ import type { LiveRevision } from "./served.ts";
 import type { Missing } from "./sources.ts";
 
 /** A rollout as far as it was decided, for those who read of it. */
-export interface RolloutProgress {
+interface RolloutProgress {
   readonly deployment: ModelDeployment;
   readonly revision: string;
   readonly plan: RolloutPlan;
