@@ -68,7 +68,7 @@ async function accepted(
     throw unreachable(`the controller at ${url} answered with HTTP ${statusCode}`);
   if (statusCode === 401)
     throw new SlipwayError("TokenRefused", "the controller does not know this pod's token", {
-      hint: "the controller lost its state folder: delete the Secret with the name of the pod's Deployment, and restart the controller, which makes it anew",
+      hint: "the controller lost its state folder: delete the Secret with the name of the pod's Deployment, and after it that Deployment: both are made anew",
     });
   throw new SlipwayError("ArtifactNotFound", `the controller has no ${blob}, or this pod may not read it`, {
     hint: "artifacts lie in the controller's state folder: train again, or store it again",

@@ -421,6 +421,10 @@ describe("what it is made from", () => {
     cluster.settle();
     const [pods] = cluster.of("Deployment");
     expect(JSON.stringify(pods)).toContain('"fetch"');
+    // A Secret of a former state folder is made anew with its Deployment.
+    cluster.restart();
+    cluster.children.delete(`Deployment/${pods?.metadata.name}`);
+    expect(cluster.step().effects.map(({ name }) => name)).toContain("admit");
     const other = world({ ...hub, model: { source } });
     other.observed = { workUrl: undefined };
     expect(conditionsOf(other.settle())).toContain("Stalled=True/NoWorkUrl");
