@@ -155,8 +155,9 @@ test("while it is not known which objects there are nobody is refused for good",
     await ask(`/artifacts/${digest}`, { token }),
     await ask("/work/report", { token }),
     await report(token, { state: "Running" }),
+    await ask("/work/grade", { method: "POST", token, body: JSON.stringify({ answers: digest }) }),
   ];
-  expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
+  expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503, 503]);
   [ready, uid] = [true, "u1"];
   expect((await put(token, "x")).status).toBe(201);
 });

@@ -51,18 +51,17 @@ export function workRoutes(options: WorkRoutesOptions): { streams: StreamRoute[]
         path: "/work/report",
         // What was said of this work before: a pod goes on where the one before it was.
         get: async ({ headers }) => {
-          if (!options.ready()) return STARTING;
           const claims = claimsOf(headers.authorization, options);
-          if (!claims) return { status: 401, body: "no valid token\n" };
+          if ("status" in claims) return claims;
           const latest = reports.latest(ownerOf(claims), claims.input);
           if (!latest) return { status: 404, body: "nothing was reported yet\n" };
           return { status: 200, body: JSON.stringify(latest), contentType: "application/json" };
         },
         maxBytes: MAX_REPORT_BYTES,
         handle: async ({ headers, body }) => {
-          if (!options.ready()) return STARTING;
           const claims = claimsOf(headers.authorization, options);
-          if (!claims?.write) return { status: 401, body: "the token does not allow reports\n" };
+          if ("status" in claims) return claims;
+          if (!claims.write) return { status: 401, body: "the token does not allow reports\n" };
           const report = parseReport(body);
           if (typeof report === "string") return { status: 400, body: `${report}\n` };
           const { object, input } = claims;
@@ -87,7 +86,8 @@ async function graded(
   options: WorkRoutesOptions,
 ): Promise<Answer> {
   const claims = claimsOf(headers.authorization, options);
-  if (claims?.grade === undefined) return { status: 401, body: "the token does not allow grading\n" };
+  if ("status" in claims) return claims;
+  if (claims.grade === undefined) return { status: 401, body: "the token does not allow grading\n" };
   const digest = /^\{"answers": ?"(sha256:[0-9a-f]{64})"\}$/.exec(body.toString("utf8"))?.[1];
   if (digest === undefined) return { status: 400, body: 'send {"answers": DIGEST}\n' };
   if (!options.reports.hasUpload(ownerOf(claims), digest) || !(await options.blobs.has(digest)))
@@ -136,14 +136,15 @@ function parseReport(body: Buffer) {
 
 const ownerOf = ({ object, uid }: WorkClaims) => intentObject({ ref: object, uid });
 
-/** The claims of the bearer, if the object that they were made for is still there. */
+/** The claims of the bearer, if the object that they were made for is still there; else what to answer. */
 function claimsOf(
   authorization: string | undefined,
-  { tokens, uidOf }: WorkRoutesOptions,
-): WorkClaims | undefined {
+  { ready, tokens, uidOf }: WorkRoutesOptions,
+): WorkClaims | Answer {
+  if (!ready()) return STARTING;
   const token = /^Bearer (\S+)$/.exec(authorization ?? "")?.[1];
   const claims = token === undefined ? undefined : tokens.verify(token);
-  return claims && uidOf(claims.object) === claims.uid ? claims : undefined;
+  return claims && uidOf(claims.object) === claims.uid ? claims : { status: 401, body: "no valid token\n" };
 }
 
 async function artifacts(
@@ -152,10 +153,9 @@ async function artifacts(
   options: WorkRoutesOptions,
 ): Promise<void> {
   const { blobs } = options;
-  if (!options.ready()) return respond(request, response, STARTING);
   const claims = claimsOf(request.headers.authorization, options);
+  if ("status" in claims) return respond(request, response, claims);
   const digest = /^\/artifacts\/(sha256:[0-9a-f]{64})$/.exec(request.url ?? "")?.[1];
-  if (!claims) return respond(request, response, { status: 401, body: "no valid token\n" });
   if (request.method === "PUT" && request.url === "/artifacts") {
     if (!claims.write)
       return respond(request, response, { status: 403, body: "the token only allows reading\n" });
