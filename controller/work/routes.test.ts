@@ -117,6 +117,10 @@ test("answers are graded with the token's suite, if a pod of the object has stor
   expect((await grade(token, other)).status).toBe(404);
   expect((await grade(tokens.issue(claims), digest)).status).toBe(401);
   expect((await grade(token, "sha256:x")).status).toBe(400);
+  // However it is written: images of others send it too.
+  const send = (body: string) => ask("/work/grade", { method: "POST", token, body });
+  expect((await send(`{\n  "answers" : "${digest}"\n}\n`)).status).toBe(200);
+  expect((await send(digest)).status).toBe(400);
   const broken = await grade(tokens.issue({ ...claims, grade: "broken" }), digest);
   expect([broken.status, await broken.text()]).toEqual([400, `${digest} is no list of answers\n`]);
 });

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import * as z from "zod";
+import { digest as digestSchema } from "../../schemas/common.ts";
 import { SlipwayError } from "../errors.ts";
 import type { Json } from "../graph/canonical.ts";
 import { intentObject } from "../runtime/effects.ts";
@@ -30,6 +31,8 @@ const MAX_REPORT_BYTES = 256 << 10;
 const MAX_ARTIFACT_BYTES = 64 * 2 ** 30;
 /** Asked again by every pod, unlike a refusal. */
 const STARTING = { status: 503, body: "the controller is starting\n" };
+
+const gradeBody = z.strictObject({ answers: digestSchema });
 
 const reportBody = z.strictObject({
   state: z.enum(["Running", "Succeeded", "Failed"]),
@@ -88,7 +91,7 @@ async function graded(
   const claims = claimsOf(headers.authorization, options);
   if ("status" in claims) return claims;
   if (claims.grade === undefined) return { status: 401, body: "the token does not allow grading\n" };
-  const digest = /^\{"answers": ?"(sha256:[0-9a-f]{64})"\}$/.exec(body.toString("utf8"))?.[1];
+  const digest = answersIn(body);
   if (digest === undefined) return { status: 400, body: 'send {"answers": DIGEST}\n' };
   if (!options.reports.hasUpload(ownerOf(claims), digest) || !(await options.blobs.has(digest)))
     return { status: 404, body: "not found\n" };
@@ -98,6 +101,14 @@ async function graded(
   } catch (error) {
     if (!(error instanceof SlipwayError) || error.retryable) throw error;
     return { status: 400, body: `${error.message}\n` };
+  }
+}
+
+function answersIn(body: Buffer): string | undefined {
+  try {
+    return gradeBody.parse(JSON.parse(body.toString("utf8"))).answers;
+  } catch {
+    return undefined;
   }
 }
 
