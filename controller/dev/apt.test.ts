@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { requireSystemFiles } from "./apt.ts";
+import { aptUpdate, requireSystemFiles } from "./apt.ts";
 
 let folder: string;
 const path = process.env.PATH;
@@ -56,4 +56,11 @@ test("what cannot be installed is named, with what to do", async () => {
 test("a package that puts its file elsewhere is told", async () => {
   await aptGet("exit 0");
   await expect(require()).rejects.toThrow("wanted is installed but not where Debian puts it");
+});
+
+test("the lists are read by one at a time", async () => {
+  // apt fails while another holds its lock on them.
+  await aptGet(`mkdir ${folder}/lists || exit 100; sleep 0.2; rmdir ${folder}/lists`);
+  const update = () => aptUpdate({ report: () => {}, root: folder });
+  await Promise.all([update(), update(), expect(require()).rejects.toThrow("wanted is installed but not")]);
 });

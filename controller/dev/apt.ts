@@ -27,8 +27,15 @@ async function aptGet(args: readonly string[]): Promise<void> {
   await run("apt-get", args, { env, maxBuffer: 16 << 20 });
 }
 
+/** apt lets a second run wait for packages, and not for the lists. */
+function alone<T>(options: CacheOptions, work: () => Promise<T>): Promise<T> {
+  return withLock(join(options.root ?? cacheRoot(), "apt.lock"), { ...options, subject: "apt" }, work);
+}
+
+const update = () => aptGet(["update", "-qq"]);
+
 /** Reads Debian's lists of packages anew. */
-export const aptUpdate = (): Promise<void> => aptGet(["update", "-qq"]);
+export const aptUpdate = (options: CacheOptions): Promise<void> => alone(options, update);
 
 /**
  * Sees to files of the system: on Debian, as root, the packages of those that are missing are installed.
@@ -39,14 +46,12 @@ export async function requireSystemFiles(
   options: CacheOptions,
 ): Promise<void> {
   if ((await missingPackages(files)).length === 0) return;
-  const lock = join(options.root ?? cacheRoot(), "apt.lock");
-  // apt lets a second run wait for packages, and not for the lists.
-  await withLock(lock, { ...options, subject: "apt" }, async () => {
+  await alone(options, async () => {
     const missing = await missingPackages(files);
     if (missing.length === 0) return;
     const install = ["install", "-y", "-qq", "--no-install-recommends", ...missing];
     options.report(`installing ${missing.join(", ")}`);
-    await aptUpdate()
+    await update()
       .then(() => aptGet(install))
       .catch((cause: unknown) => {
         const byHand = `install by hand: apt-get install ${missing.join(" ")}`;

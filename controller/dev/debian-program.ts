@@ -14,7 +14,9 @@ export async function debianProgram(name: keyof typeof PACKAGES, options: CacheO
   const installed = join("/usr/bin", name);
   if (await exists(installed)) return installed;
   // A fresh machine has no lists yet, and old ones name files that are gone.
-  const folder = await unpacked(name, options).catch(() => aptUpdate().then(() => unpacked(name, options)));
+  const folder = await unpacked(name, options).catch(() =>
+    aptUpdate(options).then(() => unpacked(name, options)),
+  );
   if (name === "prometheus-alertmanager") await haveTemplates(folder);
   return join(folder, "root", "usr", "bin", name);
 }
