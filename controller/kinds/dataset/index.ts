@@ -6,7 +6,6 @@ import type { SourceData } from "../../data/prepare.ts";
 import type { PrepareSummary } from "../../data/publish.ts";
 import { prepareInThread } from "../../data/run.ts";
 import { SlipwayError } from "../../errors.ts";
-import { loadCases } from "../../eval/cases.ts";
 import { canonicalJson, type Json } from "../../graph/canonical.ts";
 import { Job, type KubeObject, Pod } from "../../kube/resources.ts";
 import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
@@ -14,6 +13,7 @@ import type { BlobStore, ReportStore } from "../../store/store.ts";
 import { admit, type EffectDependencies, verify } from "../fine-tune-job/effects.ts";
 import { ofRepositories, type RepositoryFile } from "../repository-files.ts";
 import { sharedDependency, sharedKey } from "../shared-with.ts";
+import { readCases } from "../suite-cases.ts";
 import { tenantOf } from "../tenant.ts";
 import { DATASET, EVAL_SUITE } from "../types.ts";
 import { cycleOf } from "./cycle.ts";
@@ -193,16 +193,7 @@ function filesIn(input: unknown): readonly RepositoryFile[] {
 
 /** The words that a case gives to a prompt: they must not have been trained on. */
 async function caseTexts(section: EvalSuite["spec"]["cases"], blobs: BlobStore): Promise<string[]> {
-  const files = await Promise.all(
-    (section.files ?? []).map(async ({ path, digest }) => {
-      if (digest === undefined)
-        throw new SlipwayError("Unresolved", `case file ${path} has no digest`, { retryable: true });
-      return { path, data: await blobs.get(digest) };
-    }),
-  );
-  const { cases, errors } = loadCases(files, section.inline ?? []);
-  const [fault] = errors;
-  if (fault) throw new SlipwayError("InvalidCases", fault.message);
+  const cases = await readCases(section, blobs);
   return cases.flatMap(({ vars }) => Object.values(vars ?? {}).filter((value) => typeof value === "string"));
 }
 

@@ -2,9 +2,8 @@ import type { EvalRun } from "../../../schemas/eval-run.ts";
 import { budget, type EvalSuite, type EvalSuiteStatus } from "../../../schemas/eval-suite.ts";
 import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
 import type { PromptTemplate } from "../../../schemas/prompt-template.ts";
-import { formatLocation, SlipwayError } from "../../errors.ts";
+import { SlipwayError } from "../../errors.ts";
 import type { BundledModel, SideBundle, SuiteBundle } from "../../eval/bundle.ts";
-import { loadCases } from "../../eval/cases.ts";
 import { sideRevisionOf } from "../../eval/side.ts";
 import { canonicalJson, digestOf, type Json } from "../../graph/canonical.ts";
 import { isOwnedBy } from "../../kube/apply.ts";
@@ -12,6 +11,7 @@ import type { KubeObject } from "../../kube/resources.ts";
 import type { EffectHandler, Kind, ObjectRef, View } from "../../runtime/kind.ts";
 import type { BlobStore, ReportStore } from "../../store/store.ts";
 import { ofRepositories } from "../repository-files.ts";
+import { readCases } from "../suite-cases.ts";
 import { EVAL_RUN, EVAL_SUITE, MODEL_DEPLOYMENT, PROMPT_TEMPLATE } from "../types.ts";
 import { type BundleInput, type BundleOutput, bundleInput, decide, type ObservedSuite } from "./decide.ts";
 
@@ -50,18 +50,6 @@ export async function storeBundle(
   blobs: Pick<BlobStore, "put" | "get">,
 ): Promise<BundleOutput> {
   const { spec, name, revision } = input.suite;
-  const files = await Promise.all(
-    (spec.cases.files ?? []).map(async ({ path, digest }) => {
-      if (digest === undefined) throw new SlipwayError("Unresolved", `case file ${path} has no digest`);
-      return { path, data: await blobs.get(digest) };
-    }),
-  );
-  const loaded = loadCases(files, spec.cases.inline ?? []);
-  const [fault] = loaded.errors;
-  if (fault) {
-    const where = fault.location ? `${formatLocation(fault.location)}: ` : "";
-    throw new SlipwayError("InvalidCases", `${where}${fault.message}`);
-  }
   const modelOf = (model: string): BundledModel => {
     const found = input.models[model];
     if (!found) throw new SlipwayError("ModelDeploymentNotFound", `there is no ModelDeployment ${model}`);
@@ -70,7 +58,7 @@ export async function storeBundle(
   const suite: SuiteBundle = {
     name,
     revision,
-    cases: loaded.cases,
+    cases: await readCases(spec.cases, blobs),
     assert: spec.assert,
     gates: spec.gates,
     repeats: spec.repeats,

@@ -1,7 +1,6 @@
 import { type Assertion, budget } from "../../../../schemas/eval-suite.ts";
-import { formatLocation, SlipwayError } from "../../../errors.ts";
+import { SlipwayError } from "../../../errors.ts";
 import type { SuiteBundle } from "../../../eval/bundle.ts";
-import { loadCases } from "../../../eval/cases.ts";
 import { graderOf } from "../../../eval/graders/index.ts";
 import { checkSuite } from "../../../eval/suite.ts";
 import { compilePrompt, renderPrompt } from "../../../eval/template/index.ts";
@@ -9,6 +8,7 @@ import { canonicalJson, type Json } from "../../../graph/canonical.ts";
 import type { EffectHandler } from "../../../runtime/kind.ts";
 import type { BlobStore, ReportStore } from "../../../store/store.ts";
 import { ofRepositories } from "../../repository-files.ts";
+import { readCases } from "../../suite-cases.ts";
 import type { LaidOut, LayOutInput } from "./request.ts";
 
 /** What a text alone cannot tell: another model's opinion, and what serving it takes. */
@@ -36,16 +36,7 @@ async function laidOut(
   { suite: { name, spec, revision }, prompt }: LayOutInput,
   blobs: Pick<BlobStore, "put" | "get">,
 ): Promise<LaidOut> {
-  const files = (spec.cases.files ?? []).map(async ({ path, digest = "" }) => ({
-    path,
-    data: await blobs.get(digest),
-  }));
-  const { cases, errors } = loadCases(await Promise.all(files), spec.cases.inline ?? []);
-  const [fault] = errors;
-  if (fault) {
-    const where = fault.location ? `${formatLocation(fault.location)}: ` : "";
-    throw new SlipwayError("InvalidCases", `${where}${fault.message}`);
-  }
+  const cases = await readCases(spec.cases, blobs);
   refuse(name, spec.judge !== undefined, [...spec.assert, ...cases.flatMap(({ assert = [] }) => assert)]);
   const suite: SuiteBundle = {
     name,
