@@ -1,5 +1,10 @@
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+/** Of the repository. */
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 export interface Difference {
   /** Path from the root, with `/`. */
@@ -43,6 +48,28 @@ export async function repairFiles(
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, files.get(path) ?? "");
   }
+}
+
+/**
+ * What a program that generates files does at its end: it writes them, or with `--check` only says what differs, and
+ * fails if anything does.
+ */
+export async function writeOrCheck(
+  files: ReadonlyMap<string, string>,
+  folders: readonly string[],
+): Promise<void> {
+  const { values } = parseArgs({ options: { check: { type: "boolean", default: false } } });
+  const differences = await compareFiles(ROOT, files, folders);
+  if (values.check) {
+    for (const { path, problem } of differences) console.error(`${path}: ${problem}`);
+    if (differences.length === 0) return;
+    console.error("Generated files are not those of their source: run `npm run generate` and commit them.");
+    process.exitCode = 1;
+    return;
+  }
+  await repairFiles(ROOT, files, differences);
+  for (const { path, problem } of differences) console.log(problem === "stale" ? `${path}: removed` : path);
+  console.log(`${differences.length} of ${files.size} generated files changed`);
 }
 
 async function readIfPresent(path: string): Promise<string | undefined> {
