@@ -1,7 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { type Compressors, parquetMetadataAsync, parquetReadObjects as readObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
-import { fileWriter, ParquetWriter, parquetWriteBuffer, schemaFromColumnData } from "hyparquet-writer";
+import { fileWriter, ParquetWriter, schemaFromColumnData } from "hyparquet-writer";
 import type { DatasetFormat } from "../../schemas/dataset.ts";
 import { type Block, type DataFile, sizeOf, unreadable } from "./block.ts";
 import { RecordBlocks } from "./csv.ts";
@@ -89,12 +89,10 @@ async function guarded<T>({ path }: DataFile, read: () => Promise<T>): Promise<T
   }
 }
 
-/** Rows as Parquet: the columns of the format, messages as JSON text. The same rows make the same bytes. */
-export function parquetOf(format: DatasetFormat, rows: readonly Row[]): Uint8Array {
-  return new Uint8Array(parquetWriteBuffer({ columnData: columnsOf(format, rows), codec: "SNAPPY" }));
-}
-
-/** The same as a file that is written a row group at a time. */
+/**
+ * Rows as Parquet, written a row group at a time: the columns of the format, messages as JSON text. The same groups make
+ * the same bytes.
+ */
 export class ParquetFile {
   readonly #format: DatasetFormat;
   readonly #writer: ParquetWriter;
@@ -104,6 +102,8 @@ export class ParquetFile {
     const schema = schemaFromColumnData({ columnData: columnsOf(format, []) });
     this.#writer = new ParquetWriter({ writer: fileWriter(path), schema, codec: "SNAPPY" });
   }
+
+  // A file's writer is done when it returns: what its methods return is a promise for other writers only.
 
   /** Writes a row group. */
   write(rows: readonly Row[]): void {

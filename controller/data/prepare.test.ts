@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
+import { parquetWriteBuffer } from "hyparquet-writer";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type DatasetSpec, datasetSpec } from "../../schemas/dataset.ts";
 import type { MemoryFile } from "./block.ts";
 import { gateFaults } from "./gates.ts";
-import { asyncBufferFrom, parquetBlocks, parquetOf, parquetReadObjects } from "./parquet.ts";
+import { asyncBufferFrom, parquetBlocks, parquetReadObjects } from "./parquet.ts";
 import { type Prepared, prepare, prepareDataset } from "./prepare.ts";
 import { bytesOf } from "./publish.ts";
 import { textOf } from "./row.ts";
@@ -18,6 +19,14 @@ const lines = (...rows: unknown[]): MemoryFile => ({
   data: bytes(rows.map((row) => (typeof row === "string" ? row : JSON.stringify(row))).join("\n")),
 });
 const pair = (prompt: string, completion = "yes") => ({ prompt, completion });
+const parquetOf = (rows: readonly ReturnType<typeof pair>[]) => {
+  const columnData = (["prompt", "completion"] as const).map((name) => ({
+    name,
+    data: rows.map((row) => row[name]),
+    type: "STRING" as const,
+  }));
+  return new Uint8Array(parquetWriteBuffer({ columnData, codec: "SNAPPY" }));
+};
 
 async function run(
   files: MemoryFile | MemoryFile[],
@@ -81,7 +90,7 @@ describe("reading", () => {
   test("CSV, gzip and Parquet hold the same rows as JSONL", async () => {
     const csv = { path: "a.csv", data: bytes('prompt,completion\n"a, b",yes\nc,no\n') };
     const gz = { path: "a.jsonl.gz", data: gzipSync(lines(pair("a, b"), pair("c", "no")).data) };
-    const parquet = { path: "a.parquet", data: parquetOf("completion", [pair("a, b"), pair("c", "no")]) };
+    const parquet = { path: "a.parquet", data: parquetOf([pair("a, b"), pair("c", "no")]) };
     for (const file of [csv, gz, parquet]) expect(texts(await run(file))).toEqual(["a, b\nyes", "c\nno"]);
   });
 
@@ -126,7 +135,7 @@ describe("reading", () => {
   });
 
   test("a Parquet file whose pages unpack to more than fits is refused before there is room for them", async () => {
-    const file = { path: "a.parquet", data: parquetOf("completion", [pair("x".repeat(2_000))]) };
+    const file = { path: "a.parquet", data: parquetOf([pair("x".repeat(2_000))]) };
     const read = async (maxPageBytes: number) => {
       let rows = 0;
       for await (const { numbers } of parquetBlocks(file, maxPageBytes)) rows += numbers?.length ?? 0;

@@ -6,8 +6,8 @@ import type { Row } from "./row.ts";
 
 const NEWLINE = 0x0a;
 /** Bounds of one Parquet file. */
-export const SHARD_ROWS = 50_000;
-export const SHARD_BYTES = 32 << 20;
+const SHARD_ROWS = 50_000;
+const SHARD_BYTES = 32 << 20;
 /** Of the lines that are read at a time for a row group, which is in memory at once: in lines, as rows, and as columns. */
 const GROUP_BYTES = 4 << 20;
 

@@ -17,32 +17,20 @@ export function wordsOf(text: string): string[] {
 
 /** A growing list of hashes, used again for each row. */
 export class Hashes {
-  values: Uint32Array;
+  values = new Uint32Array(1024);
   length = 0;
-
-  /** @param room for so many from the start */
-  constructor(room = 1024) {
-    this.values = new Uint32Array(room);
-  }
 
   /** Adds those of a list from one place to another. They are few: a view of them would cost more than to copy them. */
   append(list: Uint32Array, start: number, end: number): void {
     const length = this.length + end - start;
-    if (length > this.values.length) this.#grow(length * 2);
+    if (length > this.values.length) {
+      const larger = new Uint32Array(length * 2);
+      larger.set(this.values.subarray(0, this.length));
+      this.values = larger;
+    }
     const { values } = this;
     for (let from = start, to = this.length; from < end; from++) values[to++] = list[from]!;
     this.length = length;
-  }
-
-  push(hash: number): void {
-    if (this.length === this.values.length) this.#grow(this.length * 2);
-    this.values[this.length++] = hash;
-  }
-
-  #grow(room: number): void {
-    const larger = new Uint32Array(room);
-    larger.set(this.values.subarray(0, this.length));
-    this.values = larger;
   }
 }
 
