@@ -42,7 +42,9 @@ function compressorsUpTo(maxPageBytes: number): Compressors {
     codec,
     (input: Uint8Array, length: number) => {
       if (length > maxPageBytes)
-        throw new Error(`a page of it unpacks to ${length} bytes; the limit is ${maxPageBytes}`);
+        throw new Error(
+          `a page of it unpacks to ${length} bytes, and the limit is ${maxPageBytes}: write it with smaller pages`,
+        );
       return unpack(input, length);
     },
   ]);
