@@ -59,8 +59,10 @@ test(`killed ${KILLS} times at random, it comes to the same digest, and no part 
     const child: ChildProcess = spawn(process.execPath, [CHILD, store, file], { stdio: "ignore" });
     const exit = once(child, "exit");
     const timer = setTimeout(() => child.kill("SIGKILL"), ((number >>> 0) / 2 ** 32) * wholeMs);
-    const [code] = await exit;
+    const [code, signal] = (await exit) as [number | null, string | null];
     clearTimeout(timer);
+    // One that fails by itself has not been killed.
+    expect([code, signal]).toEqual(code === null ? [null, "SIGKILL"] : [0, null]);
     if (code === 0) ended++;
     const seen = await artifacts(store);
     // Killed between the manifest and the end, it has published.
