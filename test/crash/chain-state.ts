@@ -43,7 +43,9 @@ export async function chainState(
   const lists = await Promise.all(
     [ConfigMap, Secret, Job, Deployment, Service].map((type) => client.list(type, { namespace })),
   );
-  const lineage = lineageOf(lineageGraph(objects, undefined), nodeKey("ModelDeployment", SERVED));
+  const served = nodeKey("ModelDeployment", SERVED);
+  const lineage = lineageOf(lineageGraph(objects, undefined), served);
+  if (!lineage) throw new Error(`${served} has no lineage, so there is none to compare`);
   const shown = (value: unknown) => JSON.stringify(maskNames(mask(value, names)));
   return {
     digests: mask(await digestsOf(client, namespace), names),
@@ -52,7 +54,7 @@ export async function chainState(
       .flatMap(({ items }) => items.map(summaryOf))
       .map(shown)
       .sort(),
-    lineage: lineage ? shownLineage(lineageData(lineage), shown) : [],
+    lineage: shownLineage(lineageData(lineage), shown),
   };
 }
 
