@@ -26,8 +26,11 @@ const killSwitch = new KillSwitch(setup.crashAt.map(parsePoint), await countLine
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort(new Error("asked to stop")));
 
-let dieAfter: string | undefined;
 const die = () => process.kill(process.pid, "SIGKILL");
+// The supervisor holds the other end, which closes however that process ends: by Ctrl-C this one would stay otherwise.
+process.stdin.once("end", die).resume().unref();
+
+let dieAfter: string | undefined;
 
 await runController(
   {
@@ -50,7 +53,6 @@ await runController(
       if (deadly === "before") die();
       if (deadly === "after") dieAfter = site;
     },
-    onListening: (url) => process.stdout.write(`${JSON.stringify({ url })}\n`),
   },
   stop.signal,
 );

@@ -58,7 +58,8 @@ export class Supervisor implements AsyncDisposable {
     const log = openSync(logFile, "a");
     const setup: UnderTest = { ...rest, crashAt: points.map(describePoint) };
     const child = spawn(process.execPath, [program, JSON.stringify(setup)], {
-      stdio: ["ignore", "ignore", log],
+      // It ends with its standard input.
+      stdio: ["pipe", "ignore", log],
       env: { ...process.env, ...env },
     });
     closeSync(log);
