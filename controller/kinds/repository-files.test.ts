@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { datasetSpec } from "../../schemas/dataset.ts";
 import { evalSuiteSpec } from "../../schemas/eval-suite.ts";
+import { effectContext } from "../../test/effect-context.ts";
 import { rowLines, trainingRows } from "../../test/training-repository.ts";
 import type { Json } from "../graph/canonical.ts";
-import { createLogger } from "../log.ts";
 import type { EffectHandler } from "../runtime/kind.ts";
 import { openStateStore } from "../store/open.ts";
 import type { StateStore } from "../store/store.ts";
@@ -31,10 +31,7 @@ afterEach(async () => {
 });
 
 const run = (effect: EffectHandler, input: object) =>
-  effect(JSON.parse(JSON.stringify(input)) as Json, {
-    ...{ object: { kind: "Dataset", namespace: "team", name: "rows" }, attempt: 1, recovered: false },
-    ...{ signal: new AbortController().signal, log: createLogger("silent"), progress: () => {} },
-  });
+  effect(JSON.parse(JSON.stringify(input)) as Json, effectContext("Dataset", "rows"));
 const refused = (path: string) => ({
   code: "Unresolved",
   message: expect.stringMatching(`^no Repository of this namespace has brought ${path} as sha256:`),

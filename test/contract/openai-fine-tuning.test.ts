@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { blobDigest, canonicalJson, type Json } from "../../controller/graph/canonical.ts";
 import { hostedEffects } from "../../controller/kinds/fine-tune-job/hosted/effects.ts";
 import type { CancelInput, SubmitInput } from "../../controller/kinds/fine-tune-job/hosted/inputs.ts";
-import { createLogger } from "../../controller/log.ts";
 import type { EffectContext } from "../../controller/runtime/kind.ts";
+import { effectContext } from "../effect-context.ts";
 import { KEY, OpenAiServer } from "./openai-server.ts";
 
 let server: OpenAiServer;
@@ -26,15 +26,7 @@ afterEach(async () => {
   await server.close();
 });
 
-const context = (more: Partial<EffectContext> = {}): EffectContext => ({
-  object: { kind: "FineTuneJob", namespace: "team", name: "a" },
-  attempt: 1,
-  recovered: false,
-  signal: new AbortController().signal,
-  log: createLogger("silent"),
-  progress: () => {},
-  ...more,
-});
+const context = (more: Partial<EffectContext> = {}) => effectContext("FineTuneJob", "a", more);
 
 const access = () => ({
   namespace: "team",

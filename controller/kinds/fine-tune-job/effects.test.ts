@@ -2,11 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { effectContext } from "../../../test/effect-context.ts";
 import { canonicalJson } from "../../graph/canonical.ts";
 import { KubeError } from "../../kube/kube-error.ts";
 import type { KubeObject } from "../../kube/resources.ts";
-import { createLogger } from "../../log.ts";
-import type { EffectContext } from "../../runtime/kind.ts";
 import { openStateStore } from "../../store/open.ts";
 import type { StateStore } from "../../store/store.ts";
 import { WorkTokens } from "../../work/tokens.ts";
@@ -14,14 +13,7 @@ import type { AdmitInput, VerifyInput } from "./effect-inputs.ts";
 import { admit, type EffectDependencies, verify } from "./effects.ts";
 
 const OWN = "FineTuneJob/team/a/u1";
-const context: EffectContext = {
-  object: { kind: "FineTuneJob", namespace: "team", name: "a" },
-  attempt: 1,
-  recovered: false,
-  signal: new AbortController().signal,
-  log: createLogger("silent"),
-  progress: () => {},
-};
+const context = effectContext("FineTuneJob", "a");
 
 let dir: string;
 let state: StateStore;

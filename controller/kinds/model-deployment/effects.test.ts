@@ -2,21 +2,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { effectContext } from "../../../test/effect-context.ts";
 import { canonicalJson } from "../../graph/canonical.ts";
 import type { KubeObject } from "../../kube/resources.ts";
-import { createLogger } from "../../log.ts";
 import { openStateStore } from "../../store/open.ts";
 import { WorkTokens } from "../../work/tokens.ts";
 import { admit } from "./effects.ts";
 
-const context = {
-  object: { kind: "ModelDeployment", namespace: "team", name: "a" },
-  attempt: 1,
-  recovered: false,
-  signal: new AbortController().signal,
-  log: createLogger("silent"),
-  progress: () => {},
-};
+const context = effectContext("ModelDeployment", "a");
 const tokens = new WorkTokens(new Uint8Array(32));
 let folder: string;
 let state: Awaited<ReturnType<typeof openStateStore>>;

@@ -2,21 +2,13 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { effectContext } from "../../../test/effect-context.ts";
 import { type Hub, startHub } from "../../dev/hub.ts";
 import { KubeError } from "../../kube/kube-error.ts";
 import type { KubeObject } from "../../kube/resources.ts";
-import { createLogger } from "../../log.ts";
-import type { EffectContext } from "../../runtime/kind.ts";
 import { admit, ask, resolve } from "./effects.ts";
 
-const context: EffectContext = {
-  object: { kind: "ModelDeployment", namespace: "team", name: "triage" },
-  attempt: 1,
-  recovered: false,
-  signal: AbortSignal.timeout(30_000),
-  log: createLogger("silent"),
-  progress: () => undefined,
-};
+const context = effectContext("ModelDeployment", "triage", { signal: AbortSignal.timeout(30_000) });
 const base = { namespace: "team", serviceAccountName: "account" };
 const reads: string[] = [];
 const secretsWith = (data: Record<string, string>, allowedHosts: string[]) => ({

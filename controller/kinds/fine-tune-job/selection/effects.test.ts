@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { evalSuiteSpec } from "../../../../schemas/eval-suite.ts";
 import { promptTemplateSpec } from "../../../../schemas/prompt-template.ts";
+import { effectContext } from "../../../../test/effect-context.ts";
 import { canonicalJson } from "../../../graph/canonical.ts";
-import { createLogger } from "../../../log.ts";
-import type { EffectContext } from "../../../runtime/kind.ts";
 import { openStateStore } from "../../../store/open.ts";
 import type { StateStore } from "../../../store/store.ts";
 import type { Candidate, VerifyInput } from "../effect-inputs.ts";
@@ -15,14 +14,7 @@ import { layOut } from "./lay-out.ts";
 import type { LaidOut } from "./request.ts";
 
 const OWN = "FineTuneJob/team/a/u1";
-const context: EffectContext = {
-  object: { kind: "FineTuneJob", namespace: "team", name: "a" },
-  attempt: 1,
-  recovered: false,
-  signal: new AbortController().signal,
-  log: createLogger("silent"),
-  progress: () => {},
-};
+const context = effectContext("FineTuneJob", "a");
 
 let dir: string;
 let state: StateStore;

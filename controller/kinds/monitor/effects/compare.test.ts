@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createLogger } from "../../../log.ts";
+import { effectContext } from "../../../../test/effect-context.ts";
 import { openBlobStore } from "../../../store/blobs.ts";
 import type { BlobStore } from "../../../store/store.ts";
 import { compareRuns } from "../signals/replay-compare.ts";
@@ -41,14 +41,7 @@ async function stored(head: number, reference?: number) {
 }
 
 const run = (input: unknown, signal = new AbortController().signal) =>
-  compare(blobs)(input as never, {
-    object: { kind: "Monitor", namespace: "n", name: "m" },
-    attempt: 1,
-    recovered: false,
-    signal,
-    log: createLogger("silent"),
-    progress: () => undefined,
-  });
+  compare(blobs)(input as never, effectContext("Monitor", "m", { signal }));
 
 test("two stored runs are compared as they would be here", async () => {
   const clusters = new Map([

@@ -1,14 +1,10 @@
 import { expect, test } from "vitest";
+import { effectContext } from "../../../../test/effect-context.ts";
 import { SlipwayError } from "../../../errors.ts";
 import type { SecretReader } from "../../../kube/secrets.ts";
-import { createLogger } from "../../../log.ts";
 import { probe } from "./probe.ts";
 
-const context = {
-  object: { kind: "Monitor", namespace: "team", name: "m" },
-  ...{ attempt: 1, recovered: false, progress: () => {} },
-  ...{ signal: new AbortController().signal, log: createLogger("silent") },
-};
+const context = effectContext("Monitor", "m");
 
 test.each([true, false])(
   "the window outlives a Secret that cannot be read (for a moment: %s)",
