@@ -2,10 +2,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { nodePossible } from "../node-possible.ts";
 
 const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "slipway.js");
 const LIMIT_MS = 2_700_000;
-const nodePossible = process.platform === "linux" && process.getuid?.() === 0;
 
 /**
  * The demo is the whole story on real parts: a good and a bad prompt that a 135M model answers differently, and where a

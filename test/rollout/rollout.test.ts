@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { nodePossible } from "../node-possible.ts";
 import { expectClean, rollOutUnderLoad } from "./revisions.ts";
 import { ServingWorld } from "./serving-world.ts";
 
-const possible = process.platform === "linux" && process.getuid?.() === 0;
 const COUNT = Number(process.env.SLIPWAY_ROLLOUTS ?? 20);
 let world: ServingWorld;
 
-describe.skipIf(!possible)("rollouts under load", () => {
+describe.skipIf(!nodePossible)("rollouts under load", () => {
   beforeAll(async () => {
     world = await ServingWorld.open();
   });

@@ -3,6 +3,7 @@ import { startMetricsServer } from "../../../controller/dev/node/metrics-server.
 import type { ResourceType } from "../../../controller/kube/resources.ts";
 import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
 import type { Repository } from "../../../schemas/repository.ts";
+import { nodePossible } from "../../node-possible.ts";
 import { ServingWorld, smallServer, TEAM } from "../../rollout/serving-world.ts";
 import { applyRepository, hasCondition, uniqueName, waitForObject } from "../../scenario/cluster.ts";
 import { GiteaAdmin } from "../../scenario/gitea.ts";
@@ -10,7 +11,6 @@ import type { GiteaRepository } from "../../scenario/gitea-repository.ts";
 import { manifest, yamlOf } from "../../scenario/manifests.ts";
 import { waitFor } from "../../scenario/wait.ts";
 
-const possible = process.platform === "linux" && process.getuid?.() === 0;
 const MINUTE = 60_000;
 const HorizontalPodAutoscaler: ResourceType = {
   group: "autoscaling",
@@ -42,7 +42,7 @@ async function push(description: string): Promise<ModelDeployment> {
 
 const replicasOf = ({ spec }: ModelDeployment) => spec.inCluster?.replicas;
 
-describe.skipIf(!possible)("a HorizontalPodAutoscaler", () => {
+describe.skipIf(!nodePossible)("a HorizontalPodAutoscaler", () => {
   beforeAll(async () => {
     world = await ServingWorld.open((options, cluster) => startMetricsServer(cluster, options));
     const admin = GiteaAdmin.fromEnv();

@@ -16,6 +16,7 @@ import { KubeClient } from "../../../controller/kube/client.ts";
 import { Namespace, Pod, Service } from "../../../controller/kube/resources.ts";
 import type { PromptTemplate } from "../../../schemas/prompt-template.ts";
 import type { Repository } from "../../../schemas/repository.ts";
+import { nodePossible } from "../../node-possible.ts";
 import {
   applyRepository,
   createSecret,
@@ -30,7 +31,6 @@ import { lonePrompt } from "../../scenario/many-resources.ts";
 import { waitFor } from "../../scenario/wait.ts";
 
 const run = promisify(execFile);
-const possible = process.platform === "linux" && process.getuid?.() === 0;
 const CHART = join(import.meta.dirname, "..", "..", "..", "charts", "slipway");
 const SYSTEM = "slipway-system";
 const TEAM = "team-a";
@@ -51,7 +51,7 @@ const synced = (commit: string) =>
     60_000,
   );
 
-describe.skipIf(!possible)("the controller in a cluster, from its chart and image", () => {
+describe.skipIf(!nodePossible)("the controller in a cluster, from its chart and image", () => {
   beforeAll(async () => {
     await requireSystemPrograms({ report: silent });
     stateDir = await mkdtemp(join(tmpdir(), "slipway-in-cluster-"));

@@ -9,12 +9,12 @@ import {
   type ResourceType,
 } from "../../../controller/kube/resources.ts";
 import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
+import { nodePossible } from "../../node-possible.ts";
 import { ServingWorld, smallServer, TEAM } from "../../rollout/serving-world.ts";
 import { type S3Server, startS3 } from "../../s3-server.ts";
 import { createSecret, hasCondition } from "../../scenario/cluster.ts";
 import { waitFor } from "../../scenario/wait.ts";
 
-const possible = process.platform === "linux" && process.getuid?.() === 0;
 const MINUTE = 60_000;
 const PersistentVolume: ResourceType = {
   group: "",
@@ -64,7 +64,7 @@ const replaced = (name: string, { status: before }: ModelDeployment) =>
     (object) => object.status?.active !== before?.active && hasCondition(object, "Ready"),
   );
 
-describe.skipIf(!possible)("what a deployment in the cluster is made from", () => {
+describe.skipIf(!nodePossible)("what a deployment in the cluster is made from", () => {
   beforeAll(async () => {
     world = await ServingWorld.open(async ({ stateDir }, cluster) => {
       const { hostIP } = cluster.node!.network;

@@ -4,12 +4,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Job, Pod, Secret } from "../../../controller/kube/resources.ts";
 import { artifactManifest } from "../../../schemas/artifact.ts";
 import { MlflowServer } from "../../mlflow-server.ts";
+import { nodePossible } from "../../node-possible.ts";
 import { getObject, hasCondition, waitForObject } from "../../scenario/cluster.ts";
 import { waitFor } from "../../scenario/wait.ts";
 import { makeRows, SYSTEM } from "../../train/rows.ts";
 import { isReady, messageOf, reasonOf, TEAM, TrainingWorld } from "./training-world.ts";
 
-const possible = process.platform === "linux" && process.getuid?.() === 0;
 const MINUTE = 60_000;
 let world: TrainingWorld;
 let mlflow: MlflowServer;
@@ -35,7 +35,7 @@ async function blob(digest: string): Promise<Buffer> {
   return readFile(join(world.stateDir, "controller", "blobs", "sha256", hex.slice(0, 2), hex.slice(2)));
 }
 
-describe.skipIf(!possible)("a FineTuneJob on a real node", () => {
+describe.skipIf(!nodePossible)("a FineTuneJob on a real node", () => {
   beforeAll(async () => {
     world = await TrainingWorld.open();
     mlflow = await MlflowServer.start(join(world.stateDir, "mlflow"), world.hostIP);

@@ -16,6 +16,7 @@ import { Job, Namespace, Pod } from "../../../controller/kube/resources.ts";
 import { createLogger } from "../../../controller/log.ts";
 import { runController } from "../../../controller/main.ts";
 import type { Dataset } from "../../../schemas/dataset.ts";
+import { nodePossible } from "../../node-possible.ts";
 import { applyObject, hasCondition, waitForObject } from "../../scenario/cluster.ts";
 import { manifest, yamlOf } from "../../scenario/manifests.ts";
 import { waitFor } from "../../scenario/wait.ts";
@@ -23,7 +24,6 @@ import { type RowsServer, startRowsServer } from "../rows-server.ts";
 import { readyOf } from "../tenant.ts";
 
 const run = promisify(execFile);
-const possible = process.platform === "linux" && process.getuid?.() === 0;
 const BIN = join(import.meta.dirname, "..", "..", "..", "bin", "slipway.js");
 const TEAM = "team-a";
 const NAME = "preparation";
@@ -61,7 +61,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-describe.skipIf(!possible)("Datasets that are prepared in pods", () => {
+describe.skipIf(!nodePossible)("Datasets that are prepared in pods", () => {
   beforeAll(async () => {
     await requireSystemPrograms({ report: silent });
     stateDir = await mkdtemp(join(tmpdir(), "slipway-preparation-"));

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { nodePossible } from "../../node-possible.ts";
 import { isUnavailable } from "../../rollout/phases.ts";
 import { expectClean, rollOutUnderLoad } from "../../rollout/revisions.ts";
 import { readyPods, ServingWorld } from "../../rollout/serving-world.ts";
 import { hasCondition } from "../../scenario/cluster.ts";
 import { waitFor } from "../../scenario/wait.ts";
 
-const possible = process.platform === "linux" && process.getuid?.() === 0;
 const MINUTE = 60_000;
 let world: ServingWorld;
 
@@ -36,7 +36,7 @@ async function expectAgreement(name: string): Promise<Record<string, string>> {
   return row.shown;
 }
 
-describe.skipIf(!possible)("a deployment in the cluster", () => {
+describe.skipIf(!nodePossible)("a deployment in the cluster", () => {
   beforeAll(async () => {
     world = await ServingWorld.open();
   });

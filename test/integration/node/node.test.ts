@@ -11,10 +11,10 @@ import { writeImage, writeLayer } from "../../../controller/dev/node/image-tar.t
 import { importImage } from "../../../controller/dev/node/node.ts";
 import { dnsBinary, nodeBinaries, requireSystemPrograms } from "../../../controller/dev/node/programs.ts";
 import { silent } from "../../../controller/dev/progress.ts";
+import { nodePossible } from "../../node-possible.ts";
 import { waitFor } from "../../scenario/wait.ts";
 
 const run = promisify(execFile);
-const possible = process.platform === "linux" && process.getuid?.() === 0;
 const IMAGE = "slipway.local/busybox:1";
 
 let stateDir: string;
@@ -121,7 +121,7 @@ const job = (script: string, volume = false) => ({
   },
 });
 
-describe.skipIf(!possible)("a local node", () => {
+describe.skipIf(!nodePossible)("a local node", () => {
   beforeAll(async () => {
     await requireSystemPrograms({ report: silent });
     // On a fresh machine these are compiled, which takes longer than a test may.
