@@ -5,6 +5,7 @@ import type { EffectContext } from "../controller/runtime/kind.ts";
 export function effectContext(kind: string, name: string, more: Partial<EffectContext> = {}): EffectContext {
   return {
     object: { kind, namespace: "team", name },
+    owner: `${kind}/team/${name}/u1`,
     attempt: 1,
     recovered: false,
     signal: new AbortController().signal,

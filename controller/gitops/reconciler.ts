@@ -9,6 +9,7 @@ import { serviceAccountIdentity } from "../kube/identity.ts";
 import { isConflict } from "../kube/kube-error.ts";
 import { type KubeObject, objectKey } from "../kube/resources.ts";
 import type { ObjectStore } from "../kube/store.ts";
+import { intentObject } from "../runtime/effects.ts";
 import { OwnWrites } from "../runtime/freshness.ts";
 import type { StateStore } from "../store/store.ts";
 import { type ApplyTarget, applyNodes, pruneEntries } from "./apply.ts";
@@ -244,10 +245,11 @@ export class RepositoryReconciler {
   /** Stores the files that objects name, and that this namespace has brought them: only its objects may read them. */
   async #bring({ metadata }: Repository, { blobs }: Snapshot): Promise<void> {
     const { state } = this.#deps;
-    const owner = `Repository/${metadata.namespace ?? ""}/${metadata.name}/${metadata.uid ?? ""}`;
+    const { namespace = "", name, uid = "" } = metadata;
+    const owner = intentObject({ ref: { kind: "Repository", namespace, name }, uid });
     for (const [digest, data] of blobs) {
       await state.blobs.put(data);
-      if (!state.reports.hasUpload(owner, digest)) await state.reports.addUpload(owner, digest);
+      await state.reports.addUpload(owner, digest);
     }
   }
 

@@ -51,6 +51,7 @@ function world(more: Partial<World> = {}) {
   const statuses = new Map<string, CommitStatus>();
   const comments: (ForgeComment & { readonly number: number })[] = [];
   const blobs = new Map<string, Uint8Array>();
+  const uploads = new Set<string>();
   const calls: string[] = [];
   const events: EventInput[] = [];
   const woken: string[] = [];
@@ -146,6 +147,7 @@ function world(more: Partial<World> = {}) {
         },
         get: async (digest: string) => blobs.get(digest)!,
       },
+      reports: { addUpload: async (owner: string, digest: string) => void uploads.add(`${owner} ${digest}`) },
       results: memoryCache(),
     } as never,
     forgeOf: async () => forge,
@@ -186,6 +188,7 @@ function world(more: Partial<World> = {}) {
     events,
     woken,
     summaries,
+    uploads,
   };
 }
 
@@ -194,6 +197,14 @@ function pull(number: number, headSha = HEAD_SHA, more: Partial<PullRequest> = {
 }
 
 describe("runs", () => {
+  test("name bundles that are noted as their Repository's", async () => {
+    const { reconcile, run, uploads } = world();
+    await reconcile();
+    const { suite, base, head } = run().spec;
+    for (const digest of [suite.bundle, base!.bundle, head.bundle])
+      expect(uploads).toContain(`Repository/support/llm/r ${digest}`);
+  });
+
   test("are made once, and their verdict decides", async () => {
     const { reconcile, runs, calls, finish, stateOf } = world();
     await reconcile();

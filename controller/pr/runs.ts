@@ -1,7 +1,7 @@
 import type { EvalRun } from "../../schemas/eval-run.ts";
 import { API_VERSION, FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_REPOSITORY } from "../../schemas/kind.ts";
 import type { Repository } from "../../schemas/repository.ts";
-import type { SideBundle } from "../eval/bundle.ts";
+import type { SideBundle, SuiteBundle } from "../eval/bundle.ts";
 import type { RunResult } from "../eval/result.ts";
 import { evalRunName } from "../eval/run-name.ts";
 import { sideRevisionOf } from "../eval/side.ts";
@@ -12,6 +12,7 @@ import type { KubeClient } from "../kube/client.ts";
 import { isNotFound } from "../kube/kube-error.ts";
 import { type KubeObject, objectKey } from "../kube/resources.ts";
 import type { ObjectStore } from "../kube/store.ts";
+import { intentObject } from "../runtime/effects.ts";
 import type { StateStore } from "../store/store.ts";
 import type { Assessment } from "./assess.ts";
 import type { RunState } from "./decide.ts";
@@ -81,12 +82,16 @@ export class PullRequestRuns {
     { baseSha, headSha }: Assessment,
     planned: PlannedRun,
   ): Promise<KubeObject> {
-    const { blobs } = this.#deps.state;
-    const put = async (side: SideBundle) => ({
-      bundle: await blobs.put(canonicalJson(side)),
-      revision: sideRevisionOf(side),
-    });
-    const suite = await blobs.put(canonicalJson(planned.bundle));
+    const { blobs, reports } = this.#deps.state;
+    const { namespace = "", name, uid = "" } = repository.metadata;
+    const owner = intentObject({ ref: { kind: "Repository", namespace, name }, uid });
+    const store = async (bundle: SuiteBundle | SideBundle) => {
+      const digest = await blobs.put(canonicalJson(bundle));
+      await reports.addUpload(owner, digest);
+      return digest;
+    };
+    const put = async (side: SideBundle) => ({ bundle: await store(side), revision: sideRevisionOf(side) });
+    const suite = await store(planned.bundle);
     const [base, head] = [await put(planned.base), await put(planned.head)];
     // Named by what is compared, not by the commits: a push that changes neither side finds the run done.
     const id = digestOf([suite, base.bundle, head.bundle]);
@@ -95,10 +100,10 @@ export class PullRequestRuns {
       kind: "EvalRun",
       metadata: {
         name: evalRunName(`pr${pull.number}-`, planned.suite, id),
-        namespace: repository.metadata.namespace ?? "",
+        namespace,
         labels: {
           [LABEL_MANAGED_BY]: FIELD_MANAGER,
-          [LABEL_REPOSITORY]: repository.metadata.name,
+          [LABEL_REPOSITORY]: name,
           [LABEL_PULL_REQUEST]: String(pull.number),
         },
         ownerReferences: [controllerRef(repository as unknown as KubeObject)],
@@ -107,7 +112,7 @@ export class PullRequestRuns {
         suite: { name: planned.suite, revision: planned.bundle.revision, bundle: suite },
         trigger: "PullRequest",
         pullRequest: pull.number,
-        repository: repository.metadata.name,
+        repository: name,
         base: { commit: baseSha, ...base },
         head: { commit: headSha, ...head },
       } satisfies EvalRun["spec"],

@@ -214,6 +214,7 @@ export class EffectRunner {
       using progress = this.#progress(attempt);
       const output = await handler(request.input, {
         object: owner.ref,
+        owner: intentObject(owner),
         attempt: request.attempt,
         recovered,
         signal,

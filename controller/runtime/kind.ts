@@ -50,6 +50,8 @@ export interface EffectRequest {
 
 export interface EffectContext {
   readonly object: ObjectRef;
+  /** As the stores know the object: `Kind/namespace/name/uid`. */
+  readonly owner: string;
   readonly attempt: number;
   /** A former process began this attempt and its outcome is unknown: look before doing it again. */
   readonly recovered: boolean;

@@ -30,7 +30,8 @@ export function createReportStore(db: DatabaseSync, hook?: WriteHook): ReportSto
       return row && (JSON.parse(row.body) as WorkReport);
     },
     async addUpload(object, digest) {
-      hooked(hook, "report/upload", () => upload.run(object, digest));
+      if (uploaded.get(object, digest) !== undefined) return;
+      hooked(hook, `report/upload/${object.split("/", 1)[0]}`, () => upload.run(object, digest));
     },
     hasUpload: (object, digest) => uploaded.get(object, digest) !== undefined,
     hasUploadIn: (kind, namespace, digest) =>

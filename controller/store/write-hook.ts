@@ -1,7 +1,8 @@
 /**
  * Called around each write, so that a test can kill the process exactly there.
  * Sites: `intent/begin/<Kind>.<effect>`, `intent/finish/<Kind>.<effect>`, `intent/forget/<Kind>`,
- * `result/<bucket>`, `applied/set`, `applied/delete`, `blob/put`, `report/put/<state>`, `report/forget`.
+ * `result/<bucket>`, `applied/set`, `applied/delete`, `blob/put`, `report/put/<state>`,
+ * `report/upload/<Kind>`, `report/forget`.
  */
 export type WriteHook = (site: string, phase: "before" | "after") => void;
 

@@ -4,7 +4,6 @@
  */
 import { createReadStream } from "node:fs";
 import { prepareEffect } from "../../controller/kinds/dataset/index.ts";
-import { createLogger } from "../../controller/log.ts";
 import { openBlobStore } from "../../controller/store/blobs.ts";
 import { datasetSpec } from "../../schemas/dataset.ts";
 
@@ -26,11 +25,7 @@ const spec = datasetSpec.parse({
   ],
 });
 const output = await prepareEffect(blobs)({ name: "rows", spec, artifacts: {}, suites: {} } as never, {
-  object: { kind: "Dataset", namespace: "team", name: "rows" },
-  attempt: 1,
-  recovered: false,
   signal: new AbortController().signal,
-  log: createLogger("silent"),
   progress: () => {},
 });
 process.stdout.write((output as { artifact: { digest: string } }).artifact.digest);

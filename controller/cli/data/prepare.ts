@@ -13,7 +13,6 @@ import { type PrepareOutput, prepareInput } from "../../kinds/dataset/decide.ts"
 import { fetchSource } from "../../kinds/dataset/fetch.ts";
 import { prepareEffect } from "../../kinds/dataset/index.ts";
 import { outsideSources } from "../../kinds/dataset/resolution.ts";
-import { createLogger } from "../../log.ts";
 import { openStateStore } from "../../store/open.ts";
 import type { BlobStore } from "../../store/store.ts";
 import { localAccess } from "./access.ts";
@@ -107,11 +106,7 @@ class Preparer {
     if ("missing" in prepared) throw new SlipwayError(prepared.missing.reason, prepared.missing.message);
     this.#progress.report(`${name}: preparing`);
     const output = (await prepareEffect(this.#blobs)(prepared.input as unknown as Json, {
-      object: { kind: "Dataset", namespace: "", name },
-      attempt: 1,
-      recovered: false,
       signal: this.#signal,
-      log: createLogger(process.env.SLIPWAY_LOG_LEVEL ?? "error"),
       progress: (value) => this.#progress.report(`${name}: ${inWords(value)}`),
     })) as unknown as PrepareOutput;
     if (output.artifact) this.#done.set(name, published(dataset, output.artifact, prepared.revision));

@@ -200,15 +200,9 @@ function succeeded(
   const output = JSON.parse(JSON.stringify(data)) as PrepareOutput;
   // Nothing is kept: the Job has done its work.
   if (!output.artifact) return { ...none, keep: [], effects: [], output };
-  const { namespace = "", name, uid = "" } = dataset.metadata;
   const { digest } = output.artifact;
   const known = dataset.status?.artifact?.digest === digest;
-  const verify = request("verify", {
-    object: `Dataset/${namespace}/${name}/${uid}`,
-    digest,
-    type: "dataset",
-    known,
-  } satisfies VerifyInput);
+  const verify = request("verify", { digest, type: "dataset", known } satisfies VerifyInput);
   const verified = observed.effect(verify.name, verify.inputDigest);
   const effects = [{ ...verify, attempt: verified?.attempt ?? 1 }];
   if (verified?.state === "Failed") {

@@ -4,8 +4,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { effectContext } from "../../../test/effect-context.ts";
 import { blobDigest } from "../../graph/canonical.ts";
-import { createLogger } from "../../log.ts";
 import { openStateStore } from "../../store/open.ts";
 import type { StateStore } from "../../store/store.ts";
 import { fetchEffect } from "./fetch.ts";
@@ -42,17 +42,13 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-function fetched(object: string) {
+function fetched(owner: string) {
   const endpoint = `http://127.0.0.1:${(hub.address() as AddressInfo).port}`;
   const sources = [{ name: "s", url: "hf://datasets/o/n", endpoint }];
   const secrets = { read: () => Promise.reject(new Error("there is no Secret")) };
   return fetchEffect({ ...state, secrets })(
-    { object, namespace: "team", serviceAccountName: "team", sources },
-    {
-      object: { kind: "Dataset", namespace: "team", name: "d" },
-      ...{ attempt: 1, recovered: false, progress: () => {} },
-      ...{ signal: new AbortController().signal, log: createLogger("silent") },
-    },
+    { namespace: "team", serviceAccountName: "team", sources },
+    effectContext("Dataset", "d", { owner }),
   );
 }
 

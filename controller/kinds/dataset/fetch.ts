@@ -37,11 +37,11 @@ export interface Former {
  * cannot vanish. Nothing is kept of a file that breaks off or is not what was asked for.
  */
 export function fetchEffect({ blobs, secrets, reports }: FetchDependencies): EffectHandler {
-  return async (value, { signal, progress }) => {
+  return async (value, { owner, signal, progress }) => {
     const input = value as unknown as FetchInput;
     const former: Former = {
-      has: (digest) => reports.hasUpload(input.object, digest),
-      add: (digest) => reports.addUpload(input.object, digest),
+      has: (digest) => reports.hasUpload(owner, digest),
+      add: (digest) => reports.addUpload(owner, digest),
     };
     const sources: FetchedSource[] = [];
     for (const source of input.sources) {

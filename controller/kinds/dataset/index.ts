@@ -8,7 +8,7 @@ import { prepareInThread } from "../../data/run.ts";
 import { SlipwayError } from "../../errors.ts";
 import { canonicalJson, type Json } from "../../graph/canonical.ts";
 import { Job, type KubeObject, Pod } from "../../kube/resources.ts";
-import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
+import type { EffectContext, Kind, View } from "../../runtime/kind.ts";
 import type { BlobStore, ReportStore } from "../../store/store.ts";
 import { admit, type EffectDependencies, verify } from "../fine-tune-job/effects.ts";
 import { ofRepositories, type RepositoryFile } from "../repository-files.ts";
@@ -95,7 +95,9 @@ function observe(object: KubeObject, view: View, { workUrl, above }: DatasetWork
  * Prepares what the sources name by digest beside the main thread, on the blob store's disk, and publishes it whole or
  * not at all.
  */
-export function prepareEffect(blobs: BlobStore): EffectHandler {
+export function prepareEffect(
+  blobs: BlobStore,
+): (value: Json, context: Pick<EffectContext, "signal" | "progress">) => Promise<Json> {
   return async (value, { signal, progress }) => {
     const input = value as unknown as PrepareInput;
     const { name, spec, suites, fetched } = input;

@@ -26,6 +26,7 @@ const OWNER = "Dataset/team/rows/u1";
 const log = createLogger("silent");
 const context: EffectContext = {
   object: OBJECT,
+  owner: OWNER,
   attempt: 1,
   recovered: false,
   signal: new AbortController().signal,
@@ -165,10 +166,7 @@ describe("in a pod", () => {
     expect(there.steps).toMatchObject([{ name: "dedup" }, { name: "unseen" }]);
     expect(there.steps.every(({ dropped }) => dropped > 0)).toBe(true);
     const { digest } = there.artifact!;
-    const looked = await verify({ ...state } as never)(
-      { object: OWNER, digest, type: "dataset", known: false },
-      context,
-    );
+    const looked = await verify({ ...state } as never)({ digest, type: "dataset", known: false }, context);
     expect(looked).toMatchObject({ files: expect.any(Number) });
     expect(state.reports.latest(OWNER, "key")).toMatchObject({
       state: "Running",

@@ -53,11 +53,7 @@ export async function prepareInPod({
   const work = JSON.parse(new TextDecoder().decode(await blobs.get(file.digest))) as PrepareInput;
   await report("Preparing", 0);
   const output = (await prepareEffect(blobs)(work as unknown as Json, {
-    object: { kind: "Dataset", namespace: "", name: work.name },
-    attempt: 1,
-    recovered: false,
     signal,
-    log,
     progress: (value) => {
       const { percent = 0 } = (value ?? {}) as { percent?: number };
       // The next report says more; one that is lost is no harm.

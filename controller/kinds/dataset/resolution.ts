@@ -11,8 +11,6 @@ export type OutsideSource = Pick<DatasetSource, "name" | "digest" | "endpoint" |
 };
 
 export interface FetchInput {
-  /** As the stores know the Dataset: `Kind/namespace/name/uid`. */
-  readonly object: string;
   readonly namespace: string;
   readonly serviceAccountName: string;
   readonly sources: readonly OutsideSource[];
@@ -92,9 +90,8 @@ export function decideResolution(
   now: Date,
 ): ResolutionDecision {
   const round = roundOf(dataset);
-  const { namespace = "", name, uid = "" } = dataset.metadata;
-  const object = `Dataset/${namespace}/${name}/${uid}`;
-  const input: FetchInput = { object, namespace, serviceAccountName, sources: outsideSources(dataset) };
+  const { namespace = "" } = dataset.metadata;
+  const input: FetchInput = { namespace, serviceAccountName, sources: outsideSources(dataset) };
   const look = (
     of: number,
     outcome: EffectOutcome | undefined,

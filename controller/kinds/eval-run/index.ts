@@ -1,11 +1,12 @@
 import type { EvalRun, EvalRunStatus } from "../../../schemas/eval-run.ts";
+import { SlipwayError } from "../../errors.ts";
 import type { SideBundle, SuiteBundle } from "../../eval/bundle.ts";
 import { runEvaluation } from "../../eval/run.ts";
 import type { Json } from "../../graph/canonical.ts";
 import type { KubeObject } from "../../kube/resources.ts";
 import type { SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
-import type { StateStore } from "../../store/store.ts";
+import type { ReportStore, StateStore } from "../../store/store.ts";
 import { tenantOf } from "../tenant.ts";
 import { EVAL_RUN } from "../types.ts";
 import { askAs } from "./ask.ts";
@@ -31,12 +32,30 @@ export interface EvalRunDependencies {
   readonly secrets: SecretReader;
 }
 
+/** Who stores what EvalRuns evaluate: suites, the gates of a rollout, replays, and the runs of pull requests. */
+const BUNDLING_KINDS = ["EvalSuite", "ModelDeployment", "Monitor", "Repository"];
+
+/**
+ * A run that somebody wrote by hand must not name what another namespace has stored: its cases would go to the endpoint
+ * that the run's author chose.
+ */
+function assertBundledIn(namespace: string, digest: string, reports: Pick<ReportStore, "hasUploadIn">): void {
+  if (BUNDLING_KINDS.some((kind) => reports.hasUploadIn(kind, namespace, digest))) return;
+  throw new SlipwayError("ForeignBundle", `nothing in this namespace has stored the bundle ${digest}`, {
+    hint: "delete the EvalRun: EvalSuites, Monitors, rollouts and pull requests make their own",
+    // A state folder that was lost is filled again by those who bundle.
+    retryable: true,
+  });
+}
+
 /** Answers are cached as they come, so that an evaluation that is started again asks only what is missing. */
 function evaluate({ state, secrets }: EvalRunDependencies): EffectHandler {
   return async (input, { signal, log, progress }) => {
     const { namespace, serviceAccountName, spec, answersSince } = input as unknown as EvaluateInput;
-    const load = async <T>(digest: string) =>
-      JSON.parse(new TextDecoder().decode(await state.blobs.get(digest))) as T;
+    const load = async <T>(digest: string) => {
+      assertBundledIn(namespace, digest, state.reports);
+      return JSON.parse(new TextDecoder().decode(await state.blobs.get(digest))) as T;
+    };
     const suite = await load<SuiteBundle>(spec.suite.bundle);
     const head = await load<SideBundle>(spec.head.bundle);
     const base = spec.base && (await load<SideBundle>(spec.base.bundle));

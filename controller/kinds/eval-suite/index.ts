@@ -90,13 +90,17 @@ export async function storeBundle(
 
 export interface BundleDependencies {
   readonly blobs: Pick<BlobStore, "put" | "get">;
-  readonly reports: Pick<ReportStore, "hasUploadIn">;
+  readonly reports: Pick<ReportStore, "hasUploadIn" | "addUpload">;
 }
 
-/** The effect `bundle`, of every kind that evaluates a suite. */
+/** The effect `bundle`, of every kind that evaluates a suite. What it stores, EvalRuns of the namespace may name. */
 export function bundle({ blobs, reports }: BundleDependencies): EffectHandler {
   return ofRepositories(
-    async (input) => (await storeBundle(input as unknown as BundleInput, blobs)) as unknown as Json,
+    async (input, { owner }) => {
+      const output = await storeBundle(input as unknown as BundleInput, blobs);
+      for (const digest of [output.suite, output.side]) await reports.addUpload(owner, digest);
+      return output as unknown as Json;
+    },
     (input) => (input as BundleInput).suite.spec.cases.files ?? [],
     reports,
   );

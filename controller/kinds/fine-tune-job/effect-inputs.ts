@@ -24,8 +24,6 @@ export interface AdmitInput extends TokenSecret {
 
 /** After a training: is what the pod says it stored there, and its own? */
 export interface VerifyInput {
-  /** As the stores know the object: `Kind/namespace/name/uid`. */
-  readonly object: string;
   readonly digest: string;
   readonly type: "adapter" | "model" | "dataset";
   /** It was looked at before, and is in the status since. */
@@ -91,18 +89,8 @@ export function admitRequest(
   return request("admit", input);
 }
 
-export function verifyRequest(
-  { job }: { readonly job: FineTuneJob },
-  { digest, type, known, choice }: Pick<VerifyInput, "digest" | "type" | "known" | "choice">,
-): EffectRequest {
-  const { namespace = "", name, uid = "" } = job.metadata;
-  return request("verify", {
-    object: `FineTuneJob/${namespace}/${name}/${uid}`,
-    digest,
-    type,
-    known,
-    ...(choice ? { choice } : {}),
-  } satisfies VerifyInput);
+export function verifyRequest({ digest, type, known, choice }: VerifyInput): EffectRequest {
+  return request("verify", { digest, type, known, ...(choice ? { choice } : {}) } satisfies VerifyInput);
 }
 
 function request(name: string, input: object): EffectRequest {

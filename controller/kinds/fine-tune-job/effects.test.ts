@@ -119,8 +119,8 @@ test("a Secret that may go there lets it start", async () => {
   expect(made).toHaveLength(1);
 });
 
-const check = (digest: string, more: Partial<VerifyInput> = {}) =>
-  verify(dependencies())({ object: OWN, digest, type: "adapter", known: false, ...more } as never, context);
+const check = (digest: string, more: Partial<VerifyInput> = {}, owner = OWN) =>
+  verify(dependencies())({ digest, type: "adapter", known: false, ...more } as never, { ...context, owner });
 
 async function store(own: boolean, type = "adapter") {
   const file = await state.blobs.put("weights");
@@ -138,7 +138,7 @@ test("an artifact counts when manifest and files are there, and its own", async 
 test("files of somebody else are not served as one's own", async () => {
   const manifest = await store(false);
   await expect(check(manifest)).rejects.toMatchObject({ code: "ArtifactInvalid" });
-  await expect(check(manifest, { object: "FineTuneJob/other/b/u2" })).rejects.toMatchObject({
+  await expect(check(manifest, {}, "FineTuneJob/other/b/u2")).rejects.toMatchObject({
     code: "ArtifactInvalid",
   });
   expect(await check(manifest, { known: true })).toEqual({ files: 1 });

@@ -55,14 +55,14 @@ export function admit(dependencies: EffectDependencies): EffectHandler {
  * Else it could name somebody else's files and have them served as its own.
  */
 export function verify({ blobs, reports }: EffectDependencies): EffectHandler {
-  return async (value) => {
-    const { object, digest, type, known, choice } = value as unknown as VerifyInput;
+  return async (value, { owner }) => {
+    const { digest, type, known, choice } = value as unknown as VerifyInput;
     const missing = (what: string) =>
       new SlipwayError("ArtifactMissing", `${what} of the artifact ${digest} is not in the store`, {
         hint: "annotate with slipway.dev/requestedAt to train again",
       });
     if (!(await blobs.has(digest))) throw missing("the manifest");
-    const isOwn = (blob: string) => known || reports.hasUpload(object, blob);
+    const isOwn = (blob: string) => known || reports.hasUpload(owner, blob);
     if (!isOwn(digest)) throw foreign(digest, "the manifest");
     const manifest = await readManifest(digest, blobs);
     if (!manifest || manifest.type !== type)

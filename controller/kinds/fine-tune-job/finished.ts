@@ -89,7 +89,7 @@ function verified(
 ): FineTuneDecision {
   const { job, effect } = observed;
   const isPublished = job.status?.artifact?.digest === digest;
-  const request = verifyRequest(observed, {
+  const request = verifyRequest({
     digest,
     type,
     known: isPublished,

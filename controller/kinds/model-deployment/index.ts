@@ -7,7 +7,7 @@ import type { KubeObject } from "../../kube/resources.ts";
 import { Deployment, PersistentVolumeClaim, Pod, Service } from "../../kube/resources.ts";
 import type { SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler, Kind, View } from "../../runtime/kind.ts";
-import type { BlobStore } from "../../store/store.ts";
+import type { BlobStore, ReportStore } from "../../store/store.ts";
 import { endpointOf } from "../endpoint.ts";
 import { bundle } from "../eval-suite/index.ts";
 import { tenantOf } from "../tenant.ts";
@@ -75,6 +75,7 @@ function probe(secrets: SecretReader): EffectHandler {
 export interface ModelDeploymentDependencies extends AdmitDependencies {
   readonly secrets: SecretReader;
   readonly blobs: BlobStore;
+  readonly reports: Pick<ReportStore, "hasUploadIn" | "addUpload">;
   /** The controller as pods reach it. */
   readonly workUrl: string | undefined;
 }

@@ -21,7 +21,7 @@ export interface MonitorDependencies {
   /** For what is no child of a Monitor, because its type may be missing. */
   readonly client: KubeClient;
   readonly blobs: BlobStore;
-  readonly reports: Pick<ReportStore, "hasUploadIn">;
+  readonly reports: Pick<ReportStore, "hasUploadIn" | "addUpload">;
   /** The forge of a Repository, with the tenant's own credential. */
   readonly forgeOf: (repository: Repository) => Promise<ProposalForge>;
 }

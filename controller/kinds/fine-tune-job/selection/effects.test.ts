@@ -111,7 +111,6 @@ describe("a choice", () => {
   const check = (suite: string, digest: string, candidates: readonly Candidate[]) =>
     verify(state as unknown as EffectDependencies)(
       {
-        object: OWN,
         digest,
         type: "adapter",
         known: false,
