@@ -60,21 +60,28 @@ export class ChunkWriter {
     this.#lines = lines;
   }
 
-  add({ file, number }: Place, line: string): void {
+  add(place: Place, line: string): void {
     this.#room.take(line.length);
-    this.#lines.write(`${file},${number}\t`);
+    this.#writePlace(place);
     this.#lines.write(line);
     this.#lines.end();
     this.rows++;
   }
 
   /** The row that was read last. */
-  addFlat({ file, number }: Place, row: FlatReader): void {
+  addFlat(place: Place, row: FlatReader): void {
     this.#room.take(row.length);
-    this.#lines.write(`${file},${number}\t`);
+    this.#writePlace(place);
     row.writeTo(this.#lines);
     this.#lines.end();
     this.rows++;
+  }
+
+  #writePlace({ file, number }: Place): void {
+    this.#lines.number(file);
+    this.#lines.byte(0x2c);
+    this.#lines.number(number);
+    this.#lines.byte(0x09);
   }
 
   /** Whole or not at all for those who know of it: it is known once this returns. */

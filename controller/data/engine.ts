@@ -4,6 +4,7 @@ import { SlipwayError } from "../errors.ts";
 import { type DataFile, sizeOf } from "./block.ts";
 import { type Chunk, type FileName, filesOfRows } from "./chunk.ts";
 import { type PassRows, runGlobal, splitsOf } from "./globals.ts";
+import { recycle } from "./lines.ts";
 import { type Pass, type PrepareSpec, passesOf } from "./passes.ts";
 import type { Pool } from "./pool.ts";
 import { blocksOf } from "./read.ts";
@@ -131,7 +132,9 @@ async function runStage(
     const result = await pool.run({ type: "stage", ...task, stage });
     await scratch.add(result.bytes);
     if (source !== undefined) bySource[source]! += result.read;
-    onDone?.("block" in task.from ? task.from.block.lines.byteLength : 1);
+    const block = "block" in task.from ? task.from.block : undefined;
+    onDone?.(block ? block.lines.byteLength : 1);
+    if (block) recycle(block);
     return result;
   };
   await inOrder(tasks, pool.width, run, (result) => results.push(result));

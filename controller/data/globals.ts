@@ -115,7 +115,7 @@ export async function clustersOf(
   const ahead: Promise<Uint32Array>[] = [];
   for (let band = 0; band < BANDS + pool.width; band++) {
     if (band < BANDS) {
-      const found = pool.run({ type: "buckets", keys, column: 1 + band, left });
+      const found = pool.run({ type: "buckets", keys, column: 1 + band, left, parents: clusters.parents });
       found.catch(() => {});
       ahead.push(found);
     }

@@ -25,12 +25,15 @@ const LAYOUT: Readonly<Record<Global["type"], { columns: number; words: number }
 
 export const columnsOf = ({ type }: Global): { columns: number; words: number } => LAYOUT[type];
 
+/** About as many as the rows of a block have. Room that is not used costs nothing, to move what lies there does. */
+const BLOCK_SHINGLES = 1 << 20;
+
 /** Computes the keys of the rows of one chunk after the other. */
 export class KeyWriter {
   readonly #global: Global;
   readonly #seed: number;
   readonly #sketcher = new Sketcher();
-  readonly #shingles = new Hashes();
+  readonly #shingles = new Hashes(BLOCK_SHINGLES);
   /** As large as the largest chunk needed it: what is made anew for each costs much more than to fill it. */
   #columns = new Uint32Array(0);
   #room = 0;

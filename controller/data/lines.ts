@@ -3,68 +3,91 @@ import { BLOCK_BYTES, type Block, MAX_RECORD_BYTES } from "./block.ts";
 const NEWLINE = 0x0a;
 const PIECE_BYTES = 1 << 20;
 
+/** Reads the next bytes into a buffer, as many as it has room for or fewer. @returns how many; 0 at the end */
+export type Read = (into: Buffer) => Promise<number>;
+
 /**
  * Cuts a stream at the ends of lines. Of a line that is too long only its length is kept.
  */
-export async function* lineBlocks(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Block> {
-  let held: Uint8Array[] = [];
-  let size = 0;
+export async function* lineBlocks(read: Read): AsyncGenerator<Block> {
+  let held = new Held();
   let line = 1;
   /** Bytes so far of a line that is too long. */
   let skipped = 0;
-  for await (const chunk of chunks) {
-    let rest = chunk;
-    while (rest.byteLength > 0) {
-      if (skipped > 0) {
-        const end = rest.indexOf(NEWLINE);
-        skipped += end < 0 ? rest.byteLength : end;
-        rest = end < 0 ? rest.subarray(rest.byteLength) : rest.subarray(end + 1);
-        if (end < 0) continue;
-        yield tooLong(line++, skipped);
-        skipped = 0;
-        continue;
-      }
-      // A line that is longer than a block comes a piece at a time.
-      const take = rest.subarray(0, size < BLOCK_BYTES ? BLOCK_BYTES - size : PIECE_BYTES);
-      held.push(take);
-      size += take.byteLength;
-      rest = rest.subarray(take.byteLength);
-      if (size < BLOCK_BYTES) continue;
-      const last = take.lastIndexOf(NEWLINE);
-      if (last >= 0) {
-        const lines = joined(held, size - (take.byteLength - last - 1));
-        const count = countLines(lines);
-        yield { lines, first: line, count };
-        line += count;
-        held = last + 1 < take.byteLength ? [take.subarray(last + 1)] : [];
-        size = take.byteLength - last - 1;
-      } else if (size > MAX_RECORD_BYTES) {
-        // What stands before the long line is a block of its own.
-        const all = joined(held, size);
-        const before = all.lastIndexOf(NEWLINE) + 1;
-        if (before > 0) {
-          const lines = all.subarray(0, before);
-          const count = countLines(lines);
-          yield { lines, first: line, count };
-          line += count;
-        }
-        if (size - before > MAX_RECORD_BYTES) {
-          skipped = size - before;
-          held = [];
-          size = 0;
-        } else {
-          held = [all.subarray(before)];
-          size -= before;
-        }
+  const block = (lines: Buffer): Block => {
+    const count = countLines(lines);
+    line += count;
+    return { lines, first: line - count, count };
+  };
+  for (let more = true; more; ) {
+    more = await held.fill(read);
+    const all = held.bytes;
+    if (skipped > 0) {
+      const end = all.indexOf(NEWLINE);
+      skipped += end < 0 ? all.byteLength : end;
+      held = new Held(all.subarray(end < 0 ? all.byteLength : end + 1));
+      if (end < 0) continue;
+      yield tooLong(line++, skipped);
+      skipped = 0;
+    } else if (more) {
+      const end = all.lastIndexOf(NEWLINE) + 1;
+      if (end > 0) {
+        held = new Held(all.subarray(end));
+        yield block(all.subarray(0, end));
+      } else if (all.byteLength > MAX_RECORD_BYTES) {
+        skipped = all.byteLength;
+        held = new Held();
       }
     }
   }
   if (skipped > 0) yield tooLong(line, skipped);
-  else if (size > 0) {
-    const lines = joined(held, size);
-    yield { lines, first: line, count: countLines(lines) };
+  else if (held.bytes.byteLength > 0) yield block(held.bytes);
+}
+
+/** What is read and not yet cut; in memory that threads share, so that to hand it over costs nothing. */
+class Held {
+  #data = spare.pop() ?? shared(BLOCK_BYTES);
+  #size = 0;
+
+  /** @param bytes to begin with; fewer than a block has */
+  constructor(bytes: Uint8Array = new Uint8Array()) {
+    this.#data.set(bytes);
+    this.#size = bytes.byteLength;
+  }
+
+  get bytes(): Buffer {
+    return this.#data.subarray(0, this.#size);
+  }
+
+  /** Reads until a block is full, or a piece more. @returns whether it is; else the stream has ended */
+  async fill(read: Read): Promise<boolean> {
+    const size = this.#size < BLOCK_BYTES ? BLOCK_BYTES : this.#size + PIECE_BYTES;
+    if (size > this.#data.byteLength) {
+      const larger = shared(size * 2);
+      larger.set(this.bytes);
+      this.#data = larger;
+    }
+    while (this.#size < size) {
+      const got = await read(this.#data.subarray(this.#size, size));
+      if (got === 0) return false;
+      this.#size += got;
+    }
+    return true;
   }
 }
+
+/** Blocks whose memory may be filled again: pages that are new cost more than to read into them. */
+const spare: Buffer[] = [];
+const MAX_SPARE = 4;
+
+/** Gives a block back that nobody reads any more. */
+export function recycle({ lines }: Block): void {
+  const { buffer } = lines;
+  if (buffer instanceof SharedArrayBuffer && buffer.byteLength === BLOCK_BYTES && spare.length < MAX_SPARE)
+    spare.push(Buffer.from(buffer));
+}
+
+const shared = (bytes: number): Buffer => Buffer.from(new SharedArrayBuffer(bytes));
 
 const tooLong = (line: number, bytes: number): Block => ({
   lines: new Uint8Array(),
@@ -73,23 +96,9 @@ const tooLong = (line: number, bytes: number): Block => ({
   problem: `the line has ${bytes} bytes; the limit is ${MAX_RECORD_BYTES}`,
 });
 
-/** A copy, which can be handed to a thread. */
-function joined(parts: readonly Uint8Array[], bytes: number): Uint8Array {
-  const all = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    const piece = part.subarray(0, bytes - at);
-    all.set(piece, at);
-    at += piece.byteLength;
-  }
-  return all;
-}
-
 /** The last line may have no end. */
-function countLines(lines: Uint8Array): number {
-  // A Buffer's search is much faster than an array's.
-  const buffer = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength);
+function countLines(lines: Buffer): number {
   let count = lines.at(-1) === NEWLINE ? 0 : 1;
-  for (let at = buffer.indexOf(NEWLINE); at >= 0; at = buffer.indexOf(NEWLINE, at + 1)) count++;
+  for (let at = lines.indexOf(NEWLINE); at >= 0; at = lines.indexOf(NEWLINE, at + 1)) count++;
   return count;
 }

@@ -55,29 +55,22 @@ export class Sketcher {
 /** A set of shingles that others are compared with. */
 export class ShingleSet {
   readonly #kernel = new Kernel();
-  /** A copy: the caller's may be another row's by the time it is needed again. */
-  readonly #shingles = new Hashes();
+  #size = 0;
 
   /** Becomes the set of these, each there once. */
   assign(shingles: Uint32Array): void {
-    this.#shingles.length = 0;
-    this.#shingles.append(shingles, 0, shingles.length);
-    this.#remember(shingles);
-  }
-
-  /** Jaccard similarity with another set: shared over all; 1 for two empty ones. */
-  jaccard(other: Uint32Array): number {
-    if (this.#kernel.load(other)) {
-      this.#remember(this.#shingles.values.subarray(0, this.#shingles.length));
-      this.#kernel.load(other);
-    }
-    const shared = this.#kernel.shared(other.length);
-    const all = this.#shingles.length + other.length - shared;
-    return all === 0 ? 1 : shared / all;
-  }
-
-  #remember(shingles: Uint32Array): void {
     this.#kernel.load(shingles);
-    this.#kernel.distinct(shingles.length);
+    this.#size = this.#kernel.distinct(shingles.length);
+  }
+
+  /**
+   * Jaccard similarity with another set: shared over all; 1 for two empty ones.
+   * @returns undefined when there is room for the other now and this one was lost over it: assign it again
+   */
+  jaccard(other: Uint32Array): number | undefined {
+    if (this.#kernel.load(other)) return undefined;
+    const shared = this.#kernel.shared(other.length);
+    const all = this.#size + other.length - shared;
+    return all === 0 ? 1 : shared / all;
   }
 }

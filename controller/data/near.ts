@@ -3,6 +3,8 @@ import { type KeyFiles, readColumn } from "./spool.ts";
 
 /** Representatives of a bucket that a row is compared with: more is a bucket of a common phrase, and quadratic. */
 const MAX_COMPARED = 32;
+/** Pairs that are known to be unlike; a power of two. */
+const KNOWN = 1 << 16;
 
 export interface BucketTask {
   readonly keys: KeyFiles;
@@ -10,11 +12,40 @@ export interface BucketTask {
   readonly column: number;
   /** 0 for rows that count. */
   readonly left: Uint8Array;
+  /** Of the clusters so far, which grow meanwhile. */
+  readonly parents: Uint32Array;
 }
 
-/** The rows that share a band's key: for each key of two rows and more their number, then the rows in order. */
-export function buckets({ keys, column, left }: BucketTask): Uint32Array {
-  return bucketsOf(readColumn(keys, column, 1), left);
+/**
+ * The rows that share a band's key: for each key of two rows and more their number, then the rows in order. Where they
+ * are in one cluster already there is nothing to compare, and they are left out.
+ */
+export function buckets({ keys, column, left, parents }: BucketTask): Uint32Array {
+  return withoutClusters(bucketsOf(readColumn(keys, column, 1), left), parents);
+}
+
+function withoutClusters(groups: Uint32Array, parents: Uint32Array): Uint32Array {
+  let length = 0;
+  for (let at = 0; at < groups.length; ) {
+    const end = at + groups[at]! + 1;
+    if (areOne(parents, groups, at + 1, end)) at = end;
+    else while (at < end) groups[length++] = groups[at++]!;
+  }
+  return groups.slice(0, length);
+}
+
+/** Whether rows from one place to another of a list are in one cluster. */
+function areOne(parents: Uint32Array, rows: Uint32Array, start: number, end: number): boolean {
+  const first = rootOf(parents, rows[start]!);
+  for (let i = start + 1; i < end; i++) if (rootOf(parents, rows[i]!) !== first) return false;
+  return true;
+}
+
+/** The first row of a row's cluster. Others may join clusters meanwhile: none ever comes apart. */
+function rootOf(parents: Uint32Array, row: number): number {
+  let root = row;
+  for (let parent = parents[root]!; parent !== root; parent = parents[root]!) root = parent;
+  return root;
 }
 
 /** So many rows, about, are in tables together: they stay small, and near the processor. */
@@ -24,8 +55,8 @@ const PART_ROWS = 1 << 17;
 function bucketsOf(values: Uint32Array, left: Uint8Array): Uint32Array {
   let bits = 0;
   while (values.length > PART_ROWS * 2 ** bits) bits++;
-  const parts: Uint32Array[] = [];
-  for (const rows of partsOf(values, left, bits)) parts.push(bucketsOfPart(values, rows));
+  if (bits === 0) return bucketsOfPart(values, remaining(left));
+  const parts = partsOf(values, left, bits).map((rows) => bucketsOfPart(values, rows));
   const all = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {
@@ -35,17 +66,29 @@ function bucketsOf(values: Uint32Array, left: Uint8Array): Uint32Array {
   return all;
 }
 
-/** The rows that count, in order, apart by the upper bits of their values. */
-function* partsOf(values: Uint32Array, left: Uint8Array, bits: number): Generator<Uint32Array> {
-  const partOf = (row: number) => (bits === 0 ? 0 : values[row]! >>> (32 - bits));
+/** The rows that count, in order. */
+function remaining(left: Uint8Array): Uint32Array {
+  const rows = new Uint32Array(left.length);
+  let count = 0;
+  for (let row = 0; row < left.length; row++) {
+    rows[count] = row;
+    count += 1 - left[row]!;
+  }
+  return rows.subarray(0, count);
+}
+
+/** The same, apart by the upper bits of their values. */
+function partsOf(values: Uint32Array, left: Uint8Array, bits: number): Uint32Array[] {
+  const shift = 32 - bits;
   const ends = new Uint32Array(2 ** bits);
-  for (let row = 0; row < values.length; row++) if (left[row] === 0) ends[partOf(row)]!++;
+  for (let row = 0; row < values.length; row++) if (left[row] === 0) ends[values[row]! >>> shift]!++;
   for (let part = 1; part < ends.length; part++) ends[part]! += ends[part - 1]!;
   const places = Uint32Array.from(ends, (_, part) => (part === 0 ? 0 : ends[part - 1]!));
   const starts = places.slice();
   const rows = new Uint32Array(ends.at(-1)!);
-  for (let row = 0; row < values.length; row++) if (left[row] === 0) rows[places[partOf(row)]!++] = row;
-  for (const [part, end] of ends.entries()) yield rows.subarray(starts[part]!, end);
+  for (let row = 0; row < values.length; row++)
+    if (left[row] === 0) rows[places[values[row]! >>> shift]!++] = row;
+  return Array.from(ends, (end, part) => rows.subarray(starts[part]!, end));
 }
 
 function bucketsOfPart(values: Uint32Array, rows: Uint32Array): Uint32Array {
@@ -111,28 +154,31 @@ function repeated(values: Uint32Array, rows: Uint32Array): Uint32Array {
  * that every pair found is one; only pairs that share no band are missed.
  */
 export class Clusters {
-  readonly #parent: Uint32Array;
+  /** Of each row another of its cluster that stands before it, or itself. Shared, as threads look at it. */
+  readonly parents: Uint32Array;
   readonly #threshold: number;
   readonly #read: (row: number) => Uint32Array;
   readonly #set = new ShingleSet();
   #assigned = -1;
+  /** Pairs that were found unlike: they may share more bands than one. A later one takes an earlier one's place. */
+  readonly #unlikeRow = new Uint32Array(KNOWN);
+  readonly #unlikeOther = new Uint32Array(KNOWN);
 
   /** @param shingles of a row, each once */
   constructor(rows: number, threshold: number, shingles: (row: number) => Uint32Array) {
-    this.#parent = new Uint32Array(rows);
-    for (let i = 0; i < rows; i++) this.#parent[i] = i;
+    this.parents = new Uint32Array(new SharedArrayBuffer(rows * 4));
+    for (let i = 0; i < rows; i++) this.parents[i] = i;
     this.#threshold = threshold;
     this.#read = shingles;
   }
 
   /** The first row of a row's cluster. */
   first(row: number): number {
-    const parent = this.#parent;
-    let root = row;
-    while (parent[root] !== root) root = parent[root]!;
-    for (let at = row; parent[at] !== root; ) {
-      const next = parent[at]!;
-      parent[at] = root;
+    const { parents } = this;
+    const root = rootOf(parents, row);
+    for (let at = row; parents[at] !== root; ) {
+      const next = parents[at]!;
+      parents[at] = root;
       at = next;
     }
     return root;
@@ -142,8 +188,10 @@ export class Clusters {
   join(groups: Uint32Array): void {
     const others: number[] = [];
     for (let at = 0; at < groups.length; at += groups[at]! + 1) {
+      const end = at + groups[at]! + 1;
+      if (areOne(this.parents, groups, at + 1, end)) continue;
       others.length = 0;
-      for (let i = at + 1; i <= at + groups[at]!; i++) this.#compare(groups[i]!, others);
+      for (let i = at + 1; i < end; i++) this.#compare(groups[i]!, others);
     }
   }
 
@@ -154,9 +202,9 @@ export class Clusters {
     for (const other of others) {
       const root = this.first(other);
       if (root !== mine) {
-        if (this.#similarity(row, other) < this.#threshold) continue;
+        if (!this.#areLike(row, other)) continue;
         // The earlier row leads, whatever the order of bands.
-        this.#parent[Math.max(root, mine)] = Math.min(root, mine);
+        this.parents[Math.max(root, mine)] = Math.min(root, mine);
         mine = Math.min(root, mine);
       }
       alone = false;
@@ -164,10 +212,20 @@ export class Clusters {
     if (alone && others.length < MAX_COMPARED) others.push(row);
   }
 
-  #similarity(row: number, other: number): number {
+  #areLike(row: number, other: number): boolean {
+    const known = (Math.imul(row, 0x9e3779b1) ^ other) & (KNOWN - 1);
+    if (this.#unlikeRow[known] === row && this.#unlikeOther[known] === other) return false;
     if (this.#assigned !== row) this.#set.assign(this.#read(row));
     this.#assigned = row;
-    return this.#set.jaccard(this.#read(other));
+    let similarity = this.#set.jaccard(this.#read(other));
+    if (similarity === undefined) {
+      this.#set.assign(this.#read(row));
+      similarity = this.#set.jaccard(this.#read(other))!;
+    }
+    if (similarity >= this.#threshold) return true;
+    this.#unlikeRow[known] = row;
+    this.#unlikeOther[known] = other;
+    return false;
   }
 }
 

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { SlipwayError } from "../errors.ts";
-import { BLOCK_BYTES, type Block, type DataFile, unreadable } from "./block.ts";
+import { BLOCK_BYTES, type Block, type DataFile, type DiskFile, unreadable } from "./block.ts";
 import { csvBlocks } from "./csv.ts";
 import { lineBlocks } from "./lines.ts";
 import { parquetBlocks } from "./parquet.ts";
@@ -25,7 +26,8 @@ export async function* blocksOf(file: DataFile): AsyncGenerator<Block> {
   switch (kind) {
     case "jsonl":
     case "ndjson":
-      yield* lineBlocks(content(file, packed));
+      if (packed || "data" in file) yield* lineBlocksOf(content(file, packed));
+      else yield* lineBlocksAt(file);
       return;
     case "csv":
       yield* csvBlocks(file.path, content(file, packed));
@@ -39,6 +41,36 @@ export async function* blocksOf(file: DataFile): AsyncGenerator<Block> {
       return;
     default:
       throw unreadable(file.path, "is no .jsonl, .csv or .parquet file");
+  }
+}
+
+async function* lineBlocksAt({ path, file, digest }: DiskFile): AsyncGenerator<Block> {
+  const check = new Check(path, digest);
+  await using handle = await open(file);
+  yield* lineBlocks(async (into) => {
+    const { bytesRead } = await handle.read(into, 0, into.byteLength, null);
+    if (bytesRead === 0) check.end();
+    else check.add(into.subarray(0, bytesRead));
+    return bytesRead;
+  });
+}
+
+async function* lineBlocksOf(chunks: AsyncGenerator<Uint8Array>): AsyncGenerator<Block> {
+  let rest: Uint8Array = new Uint8Array();
+  try {
+    yield* lineBlocks(async (into) => {
+      while (rest.byteLength === 0) {
+        const { done, value } = await chunks.next();
+        if (done) return 0;
+        rest = value;
+      }
+      const taken = rest.subarray(0, into.byteLength);
+      into.set(taken);
+      rest = rest.subarray(taken.byteLength);
+      return taken.byteLength;
+    });
+  } finally {
+    await chunks.return(undefined);
   }
 }
 
@@ -78,13 +110,34 @@ function* slices(data: Uint8Array): Generator<Uint8Array> {
 
 /** The file's bytes; an error at the end when they are not those of its digest. */
 async function* checked(path: string, file: string, digest: string | undefined): AsyncGenerator<Uint8Array> {
-  const hash = digest === undefined ? undefined : createHash("sha256");
+  const check = new Check(path, digest);
   for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }) as AsyncIterable<Uint8Array>) {
-    hash?.update(chunk);
+    check.add(chunk);
     yield chunk;
   }
-  if (hash && `sha256:${hash.digest("hex")}` !== digest)
-    throw new SlipwayError("DigestMismatch", `${path} does not have the content that its digest says`, {
-      location: { file: path },
+  check.end();
+}
+
+/** Sees that what is read is what a digest names, where there is one. */
+class Check {
+  readonly #path: string;
+  readonly #digest: string | undefined;
+  readonly #hash = createHash("sha256");
+
+  constructor(path: string, digest: string | undefined) {
+    this.#path = path;
+    this.#digest = digest;
+  }
+
+  add(bytes: Uint8Array): void {
+    if (this.#digest !== undefined) this.#hash.update(bytes);
+  }
+
+  /** @throws SlipwayError DigestMismatch */
+  end(): void {
+    if (this.#digest === undefined || `sha256:${this.#hash.digest("hex")}` === this.#digest) return;
+    throw new SlipwayError("DigestMismatch", `${this.#path} does not have the content that its digest says`, {
+      location: { file: this.#path },
     });
+  }
 }

@@ -88,6 +88,7 @@ export class Stage {
   readonly #keys: readonly KeyWriter[];
   /** Of each split. */
   readonly #lines: readonly LineBuffer[];
+  #flat: FlatReader | undefined;
 
   private constructor(
     context: StageContext,
@@ -155,7 +156,10 @@ export class Stage {
     const { spec, files } = this.#context;
     const looked = this.#records.length + this.#steps.length > 0 || this.#schema !== undefined;
     const drawn = spec.sources[files[file]!.source]!.weight < 1;
-    return looked || drawn || block.problem !== undefined ? undefined : FlatReader.for(spec.format, block);
+    if (looked || drawn || block.problem !== undefined) return undefined;
+    this.#flat ??= FlatReader.for(spec.format);
+    this.#flat?.hold(block.lines);
+    return this.#flat;
   }
 
   #read(place: Place, value: unknown, problem: string | undefined, tallies: Tally[], sink: Sink): void {

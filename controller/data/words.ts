@@ -17,8 +17,13 @@ export function wordsOf(text: string): string[] {
 
 /** A growing list of hashes, used again for each row. */
 export class Hashes {
-  values = new Uint32Array(1024);
+  values: Uint32Array;
   length = 0;
+
+  /** @param room for so many; more are made room for when they come */
+  constructor(room = 1024) {
+    this.values = new Uint32Array(room);
+  }
 
   /** Adds those of a list from one place to another. They are few: a view of them would cost more than to copy them. */
   append(list: Uint32Array, start: number, end: number): void {

@@ -1,27 +1,7 @@
 import type { FlatReader } from "../flat.ts";
 import { type Hashes, wordsOf } from "../words.ts";
-import { WASM } from "./generated/wasm.ts";
+import { instantiate } from "./instance.ts";
 
-/** Of WebAssembly what is used here; TypeScript has its types with those of browsers only. */
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object) => { exports: unknown };
-};
-
-/** As `assembly/index.ts` has them; what is named by a `value` is an address. */
-interface Exports {
-  readonly memory: { readonly buffer: ArrayBuffer };
-  readonly text: { readonly value: number };
-  readonly shingles: { readonly value: number };
-  readonly bands: { readonly value: number };
-  reserve(bytes: number): void;
-  shingle(length: number, ngram: number): number;
-  sketch(count: number): void;
-  distinct(count: number): number;
-  shared(count: number): number;
-}
-
-const wasm = new WebAssembly.Module(Buffer.from(WASM, "base64"));
 const LEAST_BYTES = 1 << 14;
 /** UTF-8 of a UTF-16 unit. */
 const MAX_UNIT_BYTES = 3;
@@ -31,7 +11,7 @@ const MAX_UNIT_BYTES = 3;
  * list is what was read or loaded last.
  */
 export class Kernel {
-  readonly #exports = new WebAssembly.Instance(wasm).exports as Exports;
+  readonly #exports = instantiate();
   #bytes = Buffer.alloc(0);
   #numbers = new Uint32Array(0);
   #room = 0;

@@ -25,13 +25,25 @@ export function reserve(bytes: u32): void {
   reserveTable(256);
 }
 
+/** Makes room for so many bytes in place of text, shingles and table. @returns where; zeros follow them */
+export function holdBytes(bytes: u32): usize {
+  grow(__heap_base + bytes + PADDING);
+  memory.fill(__heap_base + bytes, 0, PADDING);
+  return __heap_base;
+}
+
 /** Makes room for so many entries; the table is empty then. */
 export function reserveTable(count: u32): void {
   entries = count;
   const size = (<usize>count) << 3;
-  const pages = <i32>((table + size + PAGE_BYTES - 1) / PAGE_BYTES) - memory.size();
-  if (pages > 0 && memory.grow(pages) < 0) unreachable();
+  grow(table + size);
   memory.fill(table, 0, size);
+}
+
+/** Makes memory reach so far. */
+function grow(end: usize): void {
+  const pages = <i32>((end + PAGE_BYTES - 1) / PAGE_BYTES) - memory.size();
+  if (pages > 0 && memory.grow(pages) < 0) unreachable();
 }
 
 function aligned(address: usize): usize {
