@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from .progress import Progress
 from .rows import Rows
-from .selection import Selection
+from .selection import Answer, Selection
 from .spec import Spec
 
 
@@ -35,6 +35,13 @@ class Task:
     saved: Callable[[Path, int], list[dict[str, Any]]]
     #: Lets checkpoints answer.
     selection: Selection | None = None
+
+    def judge(self, step: int, last: int, files: list[dict[str, Any]], answer: Answer) -> None:
+        """Lets a checkpoint answer that is to; `files` are its stored ones."""
+        # A pod that was asked to stop has no time; the next one lets this checkpoint answer.
+        if self.selection is None or self.stopping() or not self.selection.wants(step, last):
+            return
+        self.selection.judge(step, files, answer)
 
 
 class Backend(Protocol):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .stop import until
+
 
 def greedy(
     model: Any,
@@ -39,10 +41,5 @@ def greedy(
                 **ending,
             )
         made = tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        found += [_until(text, stop) for text in made]
+        found += [until(text, stop) for text in made]
     return found
-
-
-def _until(text: str, stop: tuple[str, ...]) -> str:
-    ends = [text.find(end) for end in stop if end in text]
-    return text[: min(ends)] if ends else text

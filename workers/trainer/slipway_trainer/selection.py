@@ -18,13 +18,19 @@ from .progress import Progress
 from .spec import Spec
 
 Chat = list[dict[str, str]]
-#: Answers of the model as it is now, one for each chat.
-Answer = Callable[[list[Chat]], list[str]]
+#: Answers of the model as it is now, one for each chat: with so many tokens at most, up to the first of those texts.
+Answer = Callable[[list[Chat], int, tuple[str, ...]], list[str]]
 
 #: Candidates that a report names: the best so far and the latest ones.
 KEPT = 20
-#: What only a training that goes on needs; Transformers writes it beside the model.
+#: What only a training that goes on needs; it lies beside the model.
 _STATE = ("optimizer.*", "scheduler.pt", "scaler.pt", "rng_state*.pth", "trainer_state.json")
+
+
+def check_template(spec: Spec, tokenizer: Any) -> None:
+    """Before anything is trained. @raises TrainError BadSpec"""
+    if spec.selection and not tokenizer.chat_template:
+        raise TrainError("BadSpec", "selection asks in chats, and the base model has no chat template")
 
 
 class Selection:
@@ -41,6 +47,8 @@ class Selection:
         self._metadata = metadata
         self._scratch = scratch
         self._progress = progress
+        self._max_tokens = spec.selection.max_tokens
+        self._stop = spec.selection.stop
         self._every = spec.hyperparameters.save_steps
         lines = controller.read(spec.selection.cases).decode("utf-8").splitlines()
         self._cases = [json.loads(line) for line in lines]
@@ -60,7 +68,7 @@ class Selection:
     def judge(self, step: int, files: list[dict[str, Any]], answer: Answer) -> None:
         """@param files of the checkpoint, stored already"""
         self._progress.say("Answering")
-        texts = answer([case["messages"] for case in self._cases])
+        texts = answer([case["messages"] for case in self._cases], self._max_tokens, self._stop)
         answers = {case["id"]: text for case, text in zip(self._cases, texts, strict=True)}
         stored = self._controller.upload_bytes(
             canonical_json({"answers": answers}).encode("utf-8", "replace"), self._scratch, "answers.json"

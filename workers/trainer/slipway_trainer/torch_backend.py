@@ -11,7 +11,7 @@ from .errors import TrainError
 from .folder import tidy
 from .generate import greedy
 from .machine import cpu_count
-from .selection import Chat
+from .selection import Chat, check_template
 from .spec import Adapter
 from .tokens import tokenize_rows
 
@@ -29,8 +29,7 @@ def train(task: Task) -> dict[str, float]:
         model = AutoModelForCausalLM.from_pretrained(task.base, dtype=_dtype(torch))
     except (OSError, ValueError, KeyError) as error:
         raise TrainError("UnknownBaseModel", f"the base model cannot be loaded: {str(error)[:300]}") from None
-    if spec.selection and not tokenizer.chat_template:
-        raise TrainError("BadSpec", "selection asks in chats, and the base model has no chat template")
+    check_template(spec, tokenizer)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     trainer, metrics = (_sft if spec.method == "sft" else _dpo)(task, model, tokenizer)
@@ -187,18 +186,12 @@ def _callback(task: Task) -> Any:
             self._judge(state, files, model, processing_class)
 
         def _judge(self, state: Any, files: list[dict[str, Any]], model: Any, tokenizer: Any) -> None:
-            selection, wanted = task.selection, task.spec.selection
-            # A pod that was asked to stop has no time; the next one lets this checkpoint answer.
-            if selection is None or wanted is None or task.stopping():
-                return
-            if not selection.wants(state.global_step, state.max_steps):
-                return
+            def answer(chats: list[Chat], max_tokens: int, stop: tuple[str, ...]) -> list[str]:
+                model.eval()
+                found = greedy(model, tokenizer, chats, max_tokens, stop)
+                model.train()
+                return found
 
-            def answer(chats: list[Chat]) -> list[str]:
-                return greedy(model, tokenizer, chats, wanted.max_tokens, wanted.stop)
-
-            model.eval()
-            selection.judge(state.global_step, files, answer)
-            model.train()
+            task.judge(state.global_step, state.max_steps, files, answer)
 
     return Reports()
