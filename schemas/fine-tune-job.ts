@@ -156,10 +156,10 @@ export const fineTuneJobSpec = withRules(
       backend !== "openai" || Object.keys(given).every((name) => HOSTED_HYPERPARAMETERS.includes(name)),
   },
   {
-    rule: "!has(self.selection) || (self.backend == 'kubernetes' && self.framework == 'torch' && has(self.hyperparameters.saveSteps))",
-    message: "selection needs backend: kubernetes, framework: torch and hyperparameters.saveSteps",
-    check: ({ selection: chosen, backend, framework, hyperparameters: { saveSteps } }) =>
-      chosen === undefined || (backend === "kubernetes" && framework === "torch" && saveSteps !== undefined),
+    rule: "!has(self.selection) || (self.backend == 'kubernetes' && has(self.hyperparameters.saveSteps))",
+    message: "selection needs backend: kubernetes and hyperparameters.saveSteps",
+    check: ({ selection: chosen, backend, hyperparameters: { saveSteps } }) =>
+      chosen === undefined || (backend === "kubernetes" && saveSteps !== undefined),
   },
   {
     rule: "self.framework != 'tensorflow' || (self.method == 'sft' && has(self.adapter) && !has(self.baseModel.file))",

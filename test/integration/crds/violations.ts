@@ -93,9 +93,9 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
   "FineTuneJob spec: framework: tensorflow trains method: sft with an adapter on safetensors; use framework: torch for the rest":
     {
       field: "spec",
-      spec: variant("FineTuneJob", { framework: "tensorflow", selection: undefined }),
+      spec: variant("FineTuneJob", { framework: "tensorflow" }),
     },
-  "FineTuneJob spec: selection needs backend: kubernetes, framework: torch and hyperparameters.saveSteps": {
+  "FineTuneJob spec: selection needs backend: kubernetes and hyperparameters.saveSteps": {
     field: "spec",
     spec: variant("FineTuneJob", {
       selection: { suiteRef: { name: "choose" }, promptRef: { name: "ask" } },

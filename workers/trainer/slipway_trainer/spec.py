@@ -195,8 +195,8 @@ def parse_spec(value: object) -> Spec:
         selection=_selection(top.child("selection")),
     )
     top.done()
-    if spec.selection and (framework != "torch" or spec.hyperparameters.save_steps is None):
-        raise TrainError("BadSpec", "selection needs framework torch, and hyperparameters.saveSteps")
+    if spec.selection and spec.hyperparameters.save_steps is None:
+        raise TrainError("BadSpec", "selection needs hyperparameters.saveSteps")
     if framework == "tensorflow" and (method != "sft" or spec.adapter is None):
         raise TrainError(
             "BadSpec",

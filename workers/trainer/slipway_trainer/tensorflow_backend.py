@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,10 @@ from . import backbone_keras
 from .backend import Task
 from .errors import TrainError
 from .folder import tidy
+from .generate_keras import Greedy
 from .lora_keras import Pair, adapt, peft_config, restore, tensors
 from .machine import cpu_count
+from .selection import check_template
 from .tokens import IGNORED, Tokenized, tokenize_rows
 
 STATE = "trainer_state.json"
@@ -32,10 +35,11 @@ def train(task: Task) -> dict[str, float]:
         tf.config.threading.set_intra_op_parallelism_threads(cpu_count())
     keras.utils.set_random_seed(task.spec.hyperparameters.seed)
     tokenizer = AutoTokenizer.from_pretrained(task.base)
+    check_template(task.spec, tokenizer)
     limit = task.spec.hyperparameters.max_sequence_length
     rows = tokenize_rows(task.train, tokenizer, limit)
     held = tokenize_rows(task.validation, tokenizer, limit) if task.validation else None
-    learner = _Learner(task, rows, backbone_keras.load(task.base), tokenizer.pad_token_id or 0)
+    learner = _Learner(task, rows, backbone_keras.load(task.base), tokenizer)
     started = time.monotonic()
     learner.run()
     metrics = {
@@ -49,21 +53,20 @@ def train(task: Task) -> dict[str, float]:
     if held is not None:
         task.progress.say("Evaluating")
         metrics["evalLoss"] = learner.evaluate(held)
-    learner.save_adapter(task.output)
-    tokenizer.save_pretrained(task.output)
-    tidy(task.output, task.base_name)
+    learner.save_model(task.output)
     return metrics
 
 
 class _Learner:
-    def __init__(self, task: Task, rows: Tokenized, backbone: Any, pad: int) -> None:
+    def __init__(self, task: Task, rows: Tokenized, backbone: Any, tokenizer: Any) -> None:
         import keras
         import tensorflow as tf
 
         assert task.spec.adapter is not None  # noqa: S101
         self._task = task
         self._rows = rows
-        self._pad = pad
+        self._tokenizer = tokenizer
+        self._pad = tokenizer.pad_token_id or 0
         self._adapter = task.spec.adapter
         values = task.spec.hyperparameters
         self._values = values
@@ -73,6 +76,7 @@ class _Learner:
         #: [whether dropout is on, step]
         self._training = tf.Variable([0, 0], dtype=tf.int32)
         self._pairs: list[Pair] = adapt(backbone, self._adapter, values.seed, self._training)
+        self._greedy = Greedy(backbone, tokenizer, task.base) if task.selection else None
         variables = [variable for pair in self._pairs for variable in (pair.a, pair.b)]
         # PyTorch's AdamW constants, so that one learning rate means the same in both frameworks.
         optimizer = keras.optimizers.AdamW(
@@ -117,12 +121,15 @@ class _Learner:
         task, progress = self._task, self._task.progress
         done = self._resume()
         progress.begin(self._total, done)
+        if task.resume and task.selection and task.selection.wants(done, self._total):
+            # The pod before this one ended between a checkpoint and its answers.
+            self._judge(done, task.saved(task.resume, done))
         for step in range(done + 1, self._total + 1):
             self.losses.append(self._step(step))
             progress.at(step, self.losses[-1])
             every = self._values.save_steps
             if task.stopping() or (every and (step % every == 0 or step == self._total)):
-                self._save(step)
+                self._judge(step, self._save(step))
             if task.stopping():
                 raise TrainError("Cancelled", f"asked to stop; step {step} is saved as a checkpoint")
 
@@ -134,13 +141,16 @@ class _Learner:
             total, count = total + float(loss), count + float(tokens)
         return total / count
 
-    def save_adapter(self, folder: Path) -> None:
+    def save_model(self, folder: Path) -> None:
+        """What a server reads."""
         from safetensors.numpy import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors(self._pairs), folder / "adapter_model.safetensors", metadata={"format": "pt"})
         config = peft_config(self._adapter, self._task.base_name)
         (folder / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
+        self._tokenizer.save_pretrained(folder)
+        tidy(folder, self._task.base_name)
 
     def _step(self, step: int) -> float:
         self._training.assign([1, step])
@@ -188,21 +198,25 @@ class _Learner:
             labels[line, : len(row)] = rows.labels[index]
         return ids, labels
 
-    def _save(self, step: int) -> None:
+    def _save(self, step: int) -> list[dict[str, Any]]:
+        """Its files."""
         import numpy as np
 
         folder = self._task.checkpoints / f"checkpoint-{step}"
-        self.save_adapter(folder)
+        self.save_model(folder)
         state = {str(i): variable.numpy() for i, variable in enumerate(self._optimizer.variables)}
         np.savez(folder / "optimizer.npz", **state)
         history = [list(point) for point in self._task.progress.history.points]
         (folder / STATE).write_text(json.dumps({"global_step": step, "history": history}), "utf-8")
-        self._task.saved(folder, step)
+        files = self._task.saved(folder, step)
         for old in self._task.checkpoints.glob("checkpoint-*"):
             if old != folder:
-                for file in old.iterdir():
-                    file.unlink()
-                old.rmdir()
+                shutil.rmtree(old)
+        return files
+
+    def _judge(self, step: int, files: list[dict[str, Any]]) -> None:
+        if self._greedy is not None:
+            self._task.judge(step, self._total, files, self._greedy.answers)
 
     def _resume(self) -> int:
         import numpy as np

@@ -8,7 +8,9 @@ from typing import Any
 from slipway_trainer.generate import greedy
 
 
-def answers(base: Path, adapter: Path | None, chats: list[list[dict[str, str]]], max_tokens: int) -> list[str]:
+def answers(
+    base: Path, adapter: Path | None, chats: list[list[dict[str, str]]], max_tokens: int, stop: tuple[str, ...] = ()
+) -> list[str]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -18,4 +20,4 @@ def answers(base: Path, adapter: Path | None, chats: list[list[dict[str, str]]],
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    return greedy(model.eval(), tokenizer, chats, max_tokens)
+    return greedy(model.eval(), tokenizer, chats, max_tokens, stop)

@@ -64,7 +64,7 @@ def test_every_member_is_read() -> None:
         ({"mlflow": {"experiment": "e"}}, "mlflow.trackingUri is missing"),
         ({"framework": "tensorflow"}, "framework tensorflow trains"),
         ({"selection": {"cases": "x"}}, "selection.cases must be"),
-        ({"selection": {"cases": "sha256:" + "a" * 64}}, "selection needs framework torch"),
+        ({"selection": {"cases": "sha256:" + "a" * 64}}, "selection needs hyperparameters.saveSteps"),
     ],
 )
 def test_a_wrong_spec_is_refused_with_the_field(change: dict[str, Any], told: str) -> None:

@@ -21,12 +21,14 @@ from slipway_trainer.artifact import manifest_digest
 from . import tiny
 from .answers import answers
 from .fake_controller import TOKEN, State, fake_controller
+from .keras_answers import uncached
 
 FRAMEWORK = "torch" if importlib.util.find_spec("torch") else "tensorflow"
 pytestmark = pytest.mark.skipif(
     not (importlib.util.find_spec("torch") or importlib.util.find_spec("tensorflow")), reason="no framework here"
 )
 torch_only = pytest.mark.skipif(FRAMEWORK != "torch", reason="PyTorch trains this")
+tensorflow_only = pytest.mark.skipif(FRAMEWORK != "tensorflow", reason="TensorFlow refuses this")
 ROOT = Path(__file__).parent.parent
 
 
@@ -202,7 +204,6 @@ def selecting(state: State, tmp_path: Path, base: Path) -> str:
     return write(tmp_path, base, digest, hyperparameters=hyper, selection=selection)
 
 
-@torch_only
 def test_the_checkpoint_whose_answers_are_best_becomes_the_artifact(state: State, base: Path, tmp_path: Path) -> None:
     rates = iter([0.5, 0.5, 0.25])
     state.grade = lambda _: {"passRate": next(rates), "score": 0.5}
@@ -218,17 +219,17 @@ def test_the_checkpoint_whose_answers_are_best_becomes_the_artifact(state: State
     assert manifest["metadata"]["step"] == 4 and "checkpoint" not in manifest["metadata"]
     names = {file["path"] for file in manifest["files"]}
     assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json"} <= names
-    assert not names & {"optimizer.pt", "scheduler.pt", "trainer_state.json", "rng_state.pth"}
+    assert not names & {"optimizer.pt", "optimizer.npz", "scheduler.pt", "trainer_state.json", "rng_state.pth"}
 
     # What was graded are the answers of the very model that is published, up to where they have to stop.
     folder = state.restore(chosen["digest"], tmp_path / "chosen")
-    said = answers(base, folder, [case["messages"] for case in QUESTIONS], 4)  # type: ignore[misc]
+    answered = answers if FRAMEWORK == "torch" else uncached
+    said = answered(base, folder, [case["messages"] for case in QUESTIONS], 4)  # type: ignore[misc]
     stored = json.loads(state.blobs[chosen["answers"]])["answers"]
     assert stored == {case["id"]: text.split("k")[0] for case, text in zip(QUESTIONS, said, strict=True)}
     assert stored == state.graded[0] != state.graded[2]
 
 
-@torch_only
 def test_answers_outlive_the_pod_that_gave_them(state: State, base: Path, tmp_path: Path) -> None:
     state.grade = lambda _: {"passRate": 1 / len(state.graded), "score": 1.0}
     spec = selecting(state, tmp_path, base)
@@ -260,6 +261,40 @@ def test_answers_outlive_the_pod_that_gave_them(state: State, base: Path, tmp_pa
     Path(spec).write_text(json.dumps({**value, "resumeFrom": checkpoint["digest"]}))
     assert main([spec, "--work", str(tmp_path / "third")]) == 0
     assert state.last()["result"]["candidates"][:2] == result["candidates"][:2]
+
+
+def test_a_pod_that_is_asked_to_stop_changes_nothing_about_what_is_chosen_from(
+    state: State, base: Path, tmp_path: Path
+) -> None:
+    def asked_to_stop(_: dict[str, str]) -> dict[str, float]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return {"passRate": 0.5, "score": 0.5}
+
+    state.grade = asked_to_stop
+    spec = selecting(state, tmp_path, base)
+    assert main([spec, "--work", str(tmp_path / "first")]) == 143
+    assert len(state.graded) == 1
+    state.grade = lambda _: {"passRate": 0.5, "score": 0.5}
+    assert main([spec, "--work", str(tmp_path / "second")]) == 0
+    result = state.last()["result"]
+    assert result["resumedFrom"] in ("checkpoint-4", "checkpoint-5")
+    assert [one["step"] for one in result["candidates"]] == [4, 8, 12] and len(state.graded) == 3
+
+
+def test_a_base_that_cannot_be_asked_is_told_before_it_is_trained(state: State, tmp_path: Path) -> None:
+    base = tiny.make(tmp_path / "base", template=False)
+    assert main([selecting(state, tmp_path, base), "--work", str(tmp_path / "w")]) == 2
+    assert failure(state) == ("BadSpec", "selection asks in chats, and the base model has no chat template")
+
+
+@tensorflow_only
+def test_settings_that_change_greedy_answers_are_refused(state: State, tmp_path: Path) -> None:
+    base = tiny.make(tmp_path / "base")
+    settings = {"eos_token_id": 0, "no_repeat_ngram_size": 0, "repetition_penalty": 1.1}
+    (base / "generation_config.json").write_text(json.dumps(settings))
+    assert main([selecting(state, tmp_path, base), "--work", str(tmp_path / "w")]) == 2
+    code, message = failure(state)
+    assert code == "BadSpec" and "repetition_penalty" in message and "1.1" in message
 
 
 def test_a_loss_that_is_no_number_is_told(state: State, base: Path, tmp_path: Path) -> None:
