@@ -134,7 +134,7 @@ async function runStage(
     if (source !== undefined) bySource[source]! += result.read;
     const block = "block" in task.from ? task.from.block : undefined;
     onDone?.(block ? block.lines.byteLength : 1);
-    if (block) recycle(block);
+    if (block) recycle(block.lines);
     return result;
   };
   await inOrder(tasks, pool.width, run, (result) => results.push(result));

@@ -41,7 +41,9 @@ export class FlatReader {
     this.#order = TEXT_FIELDS.flatMap((field) => (fields.includes(field) ? [fields.indexOf(field)] : []));
     this.#look();
     const names = this.#wasm.names.value;
+    if (fields.length > FIELDS) throw new TypeError(`a line has ${FIELDS} fields at most`);
     for (const [i, field] of fields.entries()) {
+      if (field.length > NAME_BYTES) throw new TypeError(`${field} has more than ${NAME_BYTES} letters`);
       const length = this.#bytes.write(field, names + i * NAME_BYTES);
       this.#numbers[(names + FIELDS * NAME_BYTES) / 4 + i] = length;
     }

@@ -101,16 +101,19 @@ export async function clustersOf(
   const ends = readColumn(keys, 0, 1);
   // Shared, as every thread reads it.
   const left = new Uint8Array(new SharedArrayBuffer(dropped.length));
+  let longest = 0;
   for (let row = 0, chunk = 0, at = 0; row < left.length; row++, at++) {
     while (at === keys.rows[chunk]) {
       chunk++;
       at = 0;
     }
+    const length = ends[row]! - (at === 0 ? 0 : ends[row - 1]!);
+    if (length > longest) longest = length;
     // Rows without words are like no other.
-    left[row] = dropped[row] !== 0 || ends[row] === (at === 0 ? 0 : ends[row - 1]) ? 1 : 0;
+    left[row] = dropped[row] !== 0 || length === 0 ? 1 : 0;
   }
   using lists = new KeyLists(keys, ends, columns);
-  const clusters = new Clusters(dropped.length, threshold, (row) => lists.read(row));
+  const clusters = new Clusters(dropped.length, threshold, (row) => lists.read(row), longest);
   // Threads find the buckets of the next bands while this one compares those of the last.
   const ahead: Promise<Uint32Array>[] = [];
   for (let band = 0; band < BANDS + pool.width; band++) {

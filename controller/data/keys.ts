@@ -25,7 +25,7 @@ const LAYOUT: Readonly<Record<Global["type"], { columns: number; words: number }
 
 export const columnsOf = ({ type }: Global): { columns: number; words: number } => LAYOUT[type];
 
-/** About as many as the rows of a block have. Room that is not used costs nothing, to move what lies there does. */
+/** About as many as the rows of a block have. Pages that are not written to cost nothing, to move what lies there does. */
 const BLOCK_SHINGLES = 1 << 20;
 
 /** Computes the keys of the rows of one chunk after the other. */
@@ -33,7 +33,7 @@ export class KeyWriter {
   readonly #global: Global;
   readonly #seed: number;
   readonly #sketcher = new Sketcher();
-  readonly #shingles = new Hashes(BLOCK_SHINGLES);
+  readonly #shingles: Hashes;
   /** As large as the largest chunk needed it: what is made anew for each costs much more than to fill it. */
   #columns = new Uint32Array(0);
   #room = 0;
@@ -41,6 +41,7 @@ export class KeyWriter {
   constructor(global: Global, splitSeed: number) {
     this.#global = global;
     this.#seed = global.type === "sample" ? global.seed : splitSeed;
+    this.#shingles = new Hashes("ngram" in global ? BLOCK_SHINGLES : 0);
   }
 
   /** Begins a chunk. @param rows how many there are at most */

@@ -2,7 +2,7 @@
 const KEPT_BYTES = 32 << 20;
 /** UTF-8 of a UTF-16 unit. */
 const MAX_UNIT_BYTES = 3;
-/** A block as lines. Room that is not used costs nothing, to move what lies there does. */
+/** A block as lines. Pages that are not written to cost nothing, to move what lies there does. */
 const LEAST_BYTES = 6 << 20;
 const FEW_BYTES = 32;
 const MAX_DIGITS = 16;

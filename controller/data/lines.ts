@@ -25,7 +25,7 @@ export async function* lineBlocks(read: Read): AsyncGenerator<Block> {
     if (skipped > 0) {
       const end = all.indexOf(NEWLINE);
       skipped += end < 0 ? all.byteLength : end;
-      held = new Held(all.subarray(end < 0 ? all.byteLength : end + 1));
+      held.drop(end < 0 ? all.byteLength : end + 1);
       if (end < 0) continue;
       yield tooLong(line++, skipped);
       skipped = 0;
@@ -36,17 +36,22 @@ export async function* lineBlocks(read: Read): AsyncGenerator<Block> {
         yield block(all.subarray(0, end));
       } else if (all.byteLength > MAX_RECORD_BYTES) {
         skipped = all.byteLength;
-        held = new Held();
+        held.drop(skipped);
       }
     }
   }
   if (skipped > 0) yield tooLong(line, skipped);
-  else if (held.bytes.byteLength > 0) yield block(held.bytes);
+  if (held.bytes.byteLength > 0) yield block(held.bytes);
+  else held.recycle();
 }
 
-/** What is read and not yet cut; in memory that threads share, so that to hand it over costs nothing. */
+/**
+ * What is read and not yet cut. It lies in memory that threads share, so that to hand it over costs nothing. V8 does not
+ * count such memory, and would let it grow without collecting any: so it is used again, and what a long line needs more
+ * of is memory of the common kind.
+ */
 class Held {
-  #data = spare.pop() ?? shared(BLOCK_BYTES);
+  #data = spare.pop() ?? Buffer.from(new SharedArrayBuffer(BLOCK_BYTES));
   #size = 0;
 
   /** @param bytes to begin with; fewer than a block has */
@@ -59,12 +64,17 @@ class Held {
     return this.#data.subarray(0, this.#size);
   }
 
-  /** Reads until a block is full, or a piece more. @returns whether it is; else the stream has ended */
+  /**
+   * Reads until a block is full, or a piece more of a line that is longer, up to where it is too long.
+   * @returns whether there is as much; else the stream has ended
+   */
   async fill(read: Read): Promise<boolean> {
-    const size = this.#size < BLOCK_BYTES ? BLOCK_BYTES : this.#size + PIECE_BYTES;
+    const size =
+      this.#size < BLOCK_BYTES ? BLOCK_BYTES : Math.min(this.#size + PIECE_BYTES, MAX_RECORD_BYTES + 1);
     if (size > this.#data.byteLength) {
-      const larger = shared(size * 2);
+      const larger = Buffer.allocUnsafeSlow(size * 2);
       larger.set(this.bytes);
+      this.recycle();
       this.#data = larger;
     }
     while (this.#size < size) {
@@ -74,20 +84,25 @@ class Held {
     }
     return true;
   }
+
+  /** Forgets the first bytes. */
+  drop(bytes: number): void {
+    this.#data.copyWithin(0, bytes, this.#size);
+    this.#size -= bytes;
+  }
+
+  recycle(): void {
+    recycle(this.#data);
+  }
 }
 
-/** Blocks whose memory may be filled again: pages that are new cost more than to read into them. */
+/** Memory of blocks that nobody reads any more; as much as was in use at a time. */
 const spare: Buffer[] = [];
-const MAX_SPARE = 4;
 
-/** Gives a block back that nobody reads any more. */
-export function recycle({ lines }: Block): void {
-  const { buffer } = lines;
-  if (buffer instanceof SharedArrayBuffer && buffer.byteLength === BLOCK_BYTES && spare.length < MAX_SPARE)
-    spare.push(Buffer.from(buffer));
+/** Gives the lines of a block back that nobody reads any more. */
+export function recycle({ buffer }: Uint8Array): void {
+  if (buffer instanceof SharedArrayBuffer) spare.push(Buffer.from(buffer));
 }
-
-const shared = (bytes: number): Buffer => Buffer.from(new SharedArrayBuffer(bytes));
 
 const tooLong = (line: number, bytes: number): Block => ({
   lines: new Uint8Array(),

@@ -57,18 +57,20 @@ export class ShingleSet {
   readonly #kernel = new Kernel();
   #size = 0;
 
+  /** @param longest of all lists that are to come: a set would be lost when another needs more room */
+  constructor(longest: number) {
+    this.#kernel.makeRoom(longest);
+  }
+
   /** Becomes the set of these, each there once. */
   assign(shingles: Uint32Array): void {
     this.#kernel.load(shingles);
     this.#size = this.#kernel.distinct(shingles.length);
   }
 
-  /**
-   * Jaccard similarity with another set: shared over all; 1 for two empty ones.
-   * @returns undefined when there is room for the other now and this one was lost over it: assign it again
-   */
-  jaccard(other: Uint32Array): number | undefined {
-    if (this.#kernel.load(other)) return undefined;
+  /** Jaccard similarity with another set: shared over all; 1 for two empty ones. */
+  jaccard(other: Uint32Array): number {
+    this.#kernel.load(other);
     const shared = this.#kernel.shared(other.length);
     const all = this.#size + other.length - shared;
     return all === 0 ? 1 : shared / all;

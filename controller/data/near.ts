@@ -158,18 +158,22 @@ export class Clusters {
   readonly parents: Uint32Array;
   readonly #threshold: number;
   readonly #read: (row: number) => Uint32Array;
-  readonly #set = new ShingleSet();
+  readonly #set: ShingleSet;
   #assigned = -1;
   /** Pairs that were found unlike: they may share more bands than one. A later one takes an earlier one's place. */
   readonly #unlikeRow = new Uint32Array(KNOWN);
   readonly #unlikeOther = new Uint32Array(KNOWN);
 
-  /** @param shingles of a row, each once */
-  constructor(rows: number, threshold: number, shingles: (row: number) => Uint32Array) {
+  /**
+   * @param shingles of a row, each once
+   * @param longest how many a row has at most
+   */
+  constructor(rows: number, threshold: number, shingles: (row: number) => Uint32Array, longest: number) {
     this.parents = new Uint32Array(new SharedArrayBuffer(rows * 4));
     for (let i = 0; i < rows; i++) this.parents[i] = i;
     this.#threshold = threshold;
     this.#read = shingles;
+    this.#set = new ShingleSet(longest);
   }
 
   /** The first row of a row's cluster. */
@@ -217,12 +221,7 @@ export class Clusters {
     if (this.#unlikeRow[known] === row && this.#unlikeOther[known] === other) return false;
     if (this.#assigned !== row) this.#set.assign(this.#read(row));
     this.#assigned = row;
-    let similarity = this.#set.jaccard(this.#read(other));
-    if (similarity === undefined) {
-      this.#set.assign(this.#read(row));
-      similarity = this.#set.jaccard(this.#read(other))!;
-    }
-    if (similarity >= this.#threshold) return true;
+    if (this.#set.jaccard(this.#read(other)) >= this.#threshold) return true;
     this.#unlikeRow[known] = row;
     this.#unlikeOther[known] = other;
     return false;
@@ -238,7 +237,8 @@ export function nearClusters(rows: readonly Uint32Array[], threshold: number): U
   const sketcher = new Sketcher();
   const keys = new Uint32Array(BANDS * rows.length);
   for (const [i, row] of rows.entries()) if (row.length > 0) sketcher.keysOf(row, keys, i, rows.length);
-  const clusters = new Clusters(rows.length, threshold, (row) => rows[row]!);
+  const longest = rows.reduce((most, { length }) => Math.max(most, length), 0);
+  const clusters = new Clusters(rows.length, threshold, (row) => rows[row]!, longest);
   const empty = Uint8Array.from(rows, ({ length }) => (length === 0 ? 1 : 0));
   for (let band = 0; band < BANDS; band++) {
     const values = keys.subarray(band * rows.length, (band + 1) * rows.length);

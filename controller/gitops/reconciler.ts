@@ -9,7 +9,7 @@ import { serviceAccountIdentity } from "../kube/identity.ts";
 import { isConflict } from "../kube/kube-error.ts";
 import { type KubeObject, objectKey } from "../kube/resources.ts";
 import type { ObjectStore } from "../kube/store.ts";
-import { intentObject } from "../runtime/effects.ts";
+import { ownerName } from "../runtime/effects.ts";
 import { OwnWrites } from "../runtime/freshness.ts";
 import type { StateStore } from "../store/store.ts";
 import { type ApplyTarget, applyNodes, pruneEntries } from "./apply.ts";
@@ -246,7 +246,7 @@ export class RepositoryReconciler {
   async #bring({ metadata }: Repository, { blobs }: Snapshot): Promise<void> {
     const { state } = this.#deps;
     const { namespace = "", name, uid = "" } = metadata;
-    const owner = intentObject({ ref: { kind: "Repository", namespace, name }, uid });
+    const owner = ownerName({ ref: { kind: "Repository", namespace, name }, uid });
     for (const [digest, data] of blobs) {
       await state.blobs.put(data);
       await state.reports.addUpload(owner, digest);

@@ -12,7 +12,7 @@ import type { KubeClient } from "../kube/client.ts";
 import { isNotFound } from "../kube/kube-error.ts";
 import { type KubeObject, objectKey } from "../kube/resources.ts";
 import type { ObjectStore } from "../kube/store.ts";
-import { intentObject } from "../runtime/effects.ts";
+import { ownerName } from "../runtime/effects.ts";
 import type { StateStore } from "../store/store.ts";
 import type { Assessment } from "./assess.ts";
 import type { RunState } from "./decide.ts";
@@ -84,7 +84,7 @@ export class PullRequestRuns {
   ): Promise<KubeObject> {
     const { blobs, reports } = this.#deps.state;
     const { namespace = "", name, uid = "" } = repository.metadata;
-    const owner = intentObject({ ref: { kind: "Repository", namespace, name }, uid });
+    const owner = ownerName({ ref: { kind: "Repository", namespace, name }, uid });
     const store = async (bundle: SuiteBundle | SideBundle) => {
       const digest = await blobs.put(canonicalJson(bundle));
       await reports.addUpload(owner, digest);

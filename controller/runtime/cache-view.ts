@@ -1,7 +1,7 @@
 import { type KubeObject, objectKey, type ResourceType } from "../kube/resources.ts";
 import type { ReportStore, WorkReport } from "../store/store.ts";
 import { objectId } from "./children.ts";
-import { type EffectRunner, intentObject } from "./effects.ts";
+import { type EffectRunner, ownerName } from "./effects.ts";
 import type { OwnWrites } from "./freshness.ts";
 import { BY_CONTROLLER, type Informers } from "./informers.ts";
 import type { EffectOutcome, Kind, ObjectRef, View } from "./kind.ts";
@@ -48,7 +48,7 @@ export class CacheView implements View {
     const uid = kind && this.get(kind.type, object.namespace, object.name)?.metadata.uid;
     return uid === undefined
       ? undefined
-      : this.#options.reports.latest(intentObject({ ref: object, uid }), inputDigest);
+      : this.#options.reports.latest(ownerName({ ref: object, uid }), inputDigest);
   }
 
   #store(type: ResourceType) {

@@ -7,7 +7,7 @@ import type { Json } from "../graph/canonical.ts";
 import { createLogger } from "../log.ts";
 import { openStateStore } from "../store/open.ts";
 import type { StateStore } from "../store/store.ts";
-import { type EffectOwner, EffectRunner, intentObject } from "./effects.ts";
+import { type EffectOwner, EffectRunner, ownerName } from "./effects.ts";
 import type { EffectContext, EffectRequest } from "./kind.ts";
 
 const owner: EffectOwner = { ref: { kind: "Toy", namespace: "a", name: "b" }, uid: "u1" };
@@ -74,7 +74,7 @@ describe("one attempt", () => {
     expect(calls).toHaveLength(1);
     expect(calls[0]).toMatchObject({
       input: { n: 1 },
-      context: { attempt: 1, recovered: false, object: owner.ref, owner: intentObject(owner) },
+      context: { attempt: 1, recovered: false, object: owner.ref, owner: ownerName(owner) },
     });
     expect(read(effects)).toMatchObject({ state: "Running", attempt: 1 });
     expect(store.intents.unfinished()).toHaveLength(1);

@@ -47,8 +47,8 @@ const RETRY_MAX_MS = 30_000;
 const OBSOLETE = new SlipwayError(CANCELLED, "nobody asks for this effect any more", { retryable: true });
 const SHUTDOWN = new SlipwayError("ShuttingDown", "the controller is stopping", { retryable: true });
 
-/** The name under which the intent log knows an owner. */
-export function intentObject({ ref, uid }: EffectOwner): string {
+/** The name under which the stores know an owner: `Kind/namespace/name/uid`. */
+export function ownerName({ ref, uid }: EffectOwner): string {
   return `${ref.kind}/${ref.namespace}/${ref.name}/${uid}`;
 }
 
@@ -80,15 +80,15 @@ export class EffectRunner {
    * it again with `recovered` set.
    */
   outcome(owner: EffectOwner, effect: string, inputDigest: string): EffectOutcome | undefined {
-    const attempt = this.#attempts.get(intentObject(owner))?.get(keyOf(effect, inputDigest));
+    const attempt = this.#attempts.get(ownerName(owner))?.get(keyOf(effect, inputDigest));
     if (attempt) return attempt.outcome;
-    const intent = this.#options.intents.latest(intentObject(owner), effect, inputDigest);
+    const intent = this.#options.intents.latest(ownerName(owner), effect, inputDigest);
     return intent && outcomeOf(intent);
   }
 
   /** Starts what is asked for and does not run yet; aborts what runs and is not asked for. */
   async retain(owner: EffectOwner, requests: readonly EffectRequest[]): Promise<void> {
-    const object = intentObject(owner);
+    const object = ownerName(owner);
     const wanted = new Map(requests.map((request) => [keyOf(request.name, request.inputDigest), request]));
     for (const [key, attempt] of this.#attempts.get(object) ?? []) {
       const request = wanted.get(key);
@@ -112,7 +112,7 @@ export class EffectRunner {
   start(owner: EffectOwner, request: EffectRequest): void {
     if (this.#stopping) return;
     const before = this.outcome(owner, request.name, request.inputDigest);
-    const object = intentObject(owner);
+    const object = ownerName(owner);
     const key = keyOf(request.name, request.inputDigest);
     const attempts = this.#attempts.get(object) ?? new Map<string, Attempt>();
     const here = attempts.get(key);
@@ -139,7 +139,7 @@ export class EffectRunner {
 
   /** Forgets everything of an object that is gone. */
   async forget(owner: EffectOwner): Promise<void> {
-    const object = intentObject(owner);
+    const object = ownerName(owner);
     for (const { abort } of this.#attempts.get(object)?.values() ?? []) abort.abort(OBSOLETE);
     this.#attempts.delete(object);
     await this.#options.intents.forget(object);
@@ -214,7 +214,7 @@ export class EffectRunner {
       using progress = this.#progress(attempt);
       const output = await handler(request.input, {
         object: owner.ref,
-        owner: intentObject(owner),
+        owner: ownerName(owner),
         attempt: request.attempt,
         recovered,
         signal,
@@ -241,7 +241,7 @@ export class EffectRunner {
     const { name: effect, inputDigest, attempt, input } = request;
     try {
       return await this.#options.intents.begin({
-        object: intentObject(owner),
+        object: ownerName(owner),
         effect,
         inputDigest,
         attempt,
@@ -275,7 +275,7 @@ export class EffectRunner {
   /** Takes the outcome in, unless the attempt was given up meanwhile. */
   #settle(attempt: Attempt, outcome: EffectOutcome): void {
     const { owner, request } = attempt;
-    const current = this.#attempts.get(intentObject(owner))?.get(keyOf(request.name, request.inputDigest));
+    const current = this.#attempts.get(ownerName(owner))?.get(keyOf(request.name, request.inputDigest));
     if (current !== attempt) return;
     attempt.outcome = outcome;
     this.#options.wake(owner.ref);

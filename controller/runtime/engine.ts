@@ -8,7 +8,7 @@ import type { Logger } from "../log.ts";
 import type { AppliedStore, ReportStore } from "../store/store.ts";
 import { Children, objectId } from "./children.ts";
 import type { EchoFilter } from "./echo.ts";
-import { type EffectOwner, type EffectRunner, intentObject } from "./effects.ts";
+import { type EffectOwner, type EffectRunner, ownerName } from "./effects.ts";
 import type { OwnWrites } from "./freshness.ts";
 import type { EventNote, Kind, View } from "./kind.ts";
 import { stalledStatus, suspendedStatus, troubledStatus } from "./status.ts";
@@ -186,7 +186,7 @@ export class Engine {
       const { namespace = "", name, uid = "" } = object.metadata;
       const id = objectId(kind.type, namespace, name);
       await effects.forget(ownerOf(kind, object));
-      await reports.forget(intentObject(ownerOf(kind, object)));
+      await reports.forget(ownerName(ownerOf(kind, object)));
       // The cluster's garbage collector deletes the children; what we know of them goes here.
       for (const type of kind.childTypes) {
         for (const child of view.children(type, uid)) {

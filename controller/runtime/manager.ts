@@ -12,7 +12,7 @@ import { CacheView } from "./cache-view.ts";
 import { objectId } from "./children.ts";
 import { Controller, type Reconciler } from "./controller.ts";
 import { EchoFilter } from "./echo.ts";
-import { EffectRunner, intentObject } from "./effects.ts";
+import { EffectRunner, ownerName } from "./effects.ts";
 import { Engine, ownerOf } from "./engine.ts";
 import { OwnWrites } from "./freshness.ts";
 import type { Readiness } from "./http.ts";
@@ -284,8 +284,7 @@ export class Manager {
     const { intents, reports } = this.#options.state;
     const alive = new Set<string>();
     for (const kind of this.#kinds.values()) {
-      for (const object of this.informer(kind.type).store.list())
-        alive.add(intentObject(ownerOf(kind, object)));
+      for (const object of this.informer(kind.type).store.list()) alive.add(ownerName(ownerOf(kind, object)));
     }
     for (const store of [intents, reports]) {
       for (const object of store.objects()) {

@@ -4,7 +4,7 @@ import * as z from "zod";
 import { digest as digestSchema } from "../../schemas/common.ts";
 import { SlipwayError } from "../errors.ts";
 import type { Json } from "../graph/canonical.ts";
-import { intentObject } from "../runtime/effects.ts";
+import { ownerName } from "../runtime/effects.ts";
 import { type Answer, type PostRoute, respond, type StreamRoute } from "../runtime/http.ts";
 import type { ObjectRef } from "../runtime/kind.ts";
 import type { BlobStore, ReportStore, WorkReport } from "../store/store.ts";
@@ -145,7 +145,7 @@ function parseReport(body: Buffer) {
   }
 }
 
-const ownerOf = ({ object, uid }: WorkClaims) => intentObject({ ref: object, uid });
+const ownerOf = ({ object, uid }: WorkClaims) => ownerName({ ref: object, uid });
 
 /** The claims of the bearer, if the object that they were made for is still there; else what to answer. */
 function claimsOf(

@@ -43,13 +43,15 @@ export class Kernel {
     return this.#exports.shingle(row.copyTexts(this.#bytes, this.#text) - this.#text, ngram);
   }
 
-  /** @returns whether others had to be forgotten to make room */
-  load(shingles: Uint32Array): boolean {
-    const grown = shingles.length * 2 > this.#room;
-    if (grown) this.#reserve(shingles.length * 2);
+  /** Makes room for so many shingles; what is remembered is lost when there was less. */
+  makeRoom(shingles: number): void {
+    if (shingles * 2 > this.#room) this.#reserve(shingles * 2);
+  }
+
+  load(shingles: Uint32Array): void {
+    this.makeRoom(shingles.length);
     const numbers = this.#numbers;
     for (let from = 0, to = this.#shingles; from < shingles.length; from++) numbers[to++] = shingles[from]!;
-    return grown;
   }
 
   /** Writes the keys of the bands of so many shingles, one every `stride`. */

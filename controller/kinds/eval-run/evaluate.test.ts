@@ -13,7 +13,8 @@ import { evalRun } from "./index.ts";
 let dir: string;
 let state: StateStore;
 let endpoint: ModelEndpointHandle;
-let spec: { suite: { bundle: string }; head: { bundle: string } };
+let spec: Record<"suite" | "head", { bundle: string }>;
+let base: { bundle: string };
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "slipway-eval-run-"));
   state = await openStateStore(dir);
@@ -23,6 +24,7 @@ beforeEach(async () => {
     suite: await bundle(suiteOf({})),
     head: await bundle(sideOf(targetOf(modelOf(endpoint.baseURL), "{{q}}"))),
   };
+  base = await bundle(sideOf(targetOf(modelOf(endpoint.baseURL), "Now {{q}}")));
 });
 afterEach(async () => {
   await endpoint[Symbol.asyncDispose]();
@@ -30,10 +32,10 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-function evaluated() {
+function evaluated(patienceMs = 0, more: object = {}) {
   const secrets = { read: () => Promise.reject(new Error("there is no Secret")) };
-  const { effects } = evalRun({ state, secrets } as never);
-  const input = { namespace: "team", serviceAccountName: "team", spec };
+  const { effects } = evalRun({ state, secrets, patienceMs } as never);
+  const input = { namespace: "team", serviceAccountName: "team", spec: { ...spec, ...more } };
   return effects!.evaluate!(input as never, effectContext("EvalRun", "r"));
 }
 
@@ -43,13 +45,25 @@ test("what something in the namespace has bundled is evaluated", async () => {
   expect(await evaluated()).toMatchObject({ verdict: "Pass", calls: { made: 4 } });
 });
 
+test("what is bundled a moment later, as after a start, is waited for", async () => {
+  await state.reports.addUpload("EvalSuite/team/s/u1", spec.suite.bundle);
+  const evaluation = evaluated(10_000);
+  await state.reports.addUpload("EvalSuite/team/s/u1", spec.head.bundle);
+  expect(await evaluation).toMatchObject({ verdict: "Pass" });
+});
+
 test("what only another namespace has bundled is not: its cases would go to an endpoint of the run's author", async () => {
-  await state.reports.addUpload("EvalSuite/other/s/u1", spec.suite.bundle);
-  await state.reports.addUpload("EvalSuite/team/s/u2", spec.head.bundle);
-  await expect(evaluated()).rejects.toMatchObject({
-    code: "ForeignBundle",
-    message: expect.stringContaining(spec.suite.bundle),
-    retryable: true,
-  });
+  for (const { bundle } of [spec.suite, spec.head, base])
+    for (const other of ["other", "tea", "team-a"])
+      await state.reports.addUpload(`EvalSuite/${other}/s/u1`, bundle);
+  for (const [side, { bundle }] of Object.entries({ ...spec, base })) {
+    await expect(evaluated(0, { base }), side).rejects.toMatchObject({
+      code: "ForeignBundle",
+      message: expect.stringContaining(bundle),
+      retryable: true,
+    });
+    await state.reports.addUpload("EvalSuite/team/s/u2", bundle);
+  }
   expect(endpoint.count).toBe(0);
+  expect(await evaluated(0, { base })).toMatchObject({ calls: { made: 8 } });
 });

@@ -1,12 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { type EvalSuite, evalSuiteSpec } from "../../../schemas/eval-suite.ts";
 import { promptTemplateSpec } from "../../../schemas/prompt-template.ts";
+import { effectContext } from "../../../test/effect-context.ts";
 import { SlipwayError } from "../../errors.ts";
 import type { SuiteBundle } from "../../eval/bundle.ts";
 import { blobDigest } from "../../graph/canonical.ts";
 import type { BlobStore } from "../../store/store.ts";
-import type { BundleInput } from "./decide.ts";
-import { storeBundle } from "./index.ts";
+import type { BundleInput, BundleOutput } from "./decide.ts";
+import { bundle, storeBundle } from "./index.ts";
 
 function blobStore(): Pick<BlobStore, "put" | "get"> {
   const blobs = new Map<string, Uint8Array>();
@@ -41,6 +42,21 @@ const input = (cases: EvalSuite["spec"]["cases"], more: object = {}): BundleInpu
     },
   },
   models: { m: { revision: "3".repeat(64), spec: { type: "External" } } },
+});
+
+test("the effect notes what it has stored as its object's", async () => {
+  const noted: string[] = [];
+  const reports = {
+    hasUploadIn: () => true,
+    addUpload: async (...note: string[]) => void noted.push(note.join(" ")),
+  };
+  const effect = bundle({ blobs: blobStore(), reports });
+  const inline = input({ inline: [{ id: "c", vars: {} }] });
+  const { suite, side } = (await effect(
+    inline as never,
+    effectContext("Monitor", "m"),
+  )) as unknown as BundleOutput;
+  expect(noted).toEqual([suite, side].map((digest) => `Monitor/team/m/u1 ${digest}`));
 });
 
 describe("storeBundle", () => {

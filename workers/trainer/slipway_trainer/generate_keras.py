@@ -24,8 +24,17 @@ _NOT_HEEDED: dict[str, object] = {
     "bad_words_ids": [],
     "suppress_tokens": [],
     "begin_suppress_tokens": [],
-    "sequence_bias": [],
+    "sequence_bias": {},
+    "guidance_scale": 1,
+    "forced_bos_token_id": None,
+    "forced_eos_token_id": None,
+    "exponential_decay_length_penalty": None,
+    "stop_strings": [],
 }
+#: Tokens for which caches have room at first, and for as many more each time it is used up: answers are mostly short.
+_ROOM = 256
+#: Tokens that are looked at beyond the longest text that ends an answer: one may have no text of its own.
+_MARGIN = 8
 
 
 class Greedy:
@@ -83,17 +92,22 @@ class Greedy:
 
         width = max(map(len, prompts))
         ids = np.zeros((len(prompts), width), dtype=np.int32)
-        visible = np.ones((len(prompts), width + max_tokens), dtype=np.int32)
+        room = width + min(max_tokens, _ROOM)
+        visible = np.ones((len(prompts), room), dtype=np.int32)
         for line, prompt in enumerate(prompts):
             # Filled up on the left, so that all answers begin at one position. What fills is not seen, and Llama's
             # positions count by their distance alone.
             ids[line, width - len(prompt) :] = prompt
             visible[line, : width - len(prompt)] = 0
-        caches = [tf.zeros((len(prompts), 2, width + max_tokens, *self._heads))] * self._layers
+        caches = [tf.zeros((len(prompts), 2, room, *self._heads))] * self._layers
         made: list[list[int]] = [[] for _ in prompts]
         going = set(range(len(prompts)))
         at = 0
         while going:
+            if at + ids.shape[1] > room:
+                room += _ROOM
+                visible = np.pad(visible, [(0, 0), (0, _ROOM)], constant_values=1)
+                caches = [tf.pad(cache, [(0, 0), (0, 0), (0, _ROOM), (0, 0), (0, 0)]) for cache in caches]
             likeliest, caches = self._likeliest(ids, visible, at, caches)
             at += ids.shape[1]
             ids = likeliest.numpy()[:, None]
@@ -107,7 +121,8 @@ class Greedy:
         if tokens[-1] in self._ends:
             return True
         # A special token's text may be one that ends.
-        text = self._tokenizer.decode(tokens) if stop else ""
+        latest = tokens[-(max(map(len, stop)) + _MARGIN) :] if stop else []
+        text = self._tokenizer.decode(latest)
         return any(end in text for end in stop)
 
 

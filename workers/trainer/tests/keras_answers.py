@@ -13,11 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
-
 
 def adapted(base: Path, adapter: Path) -> Any:
     """The backbone with a published adapter."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     import tensorflow as tf
 
     from slipway_trainer import backbone_keras

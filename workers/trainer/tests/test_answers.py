@@ -16,7 +16,8 @@ from .equal_logits import ROOT
 from .test_logits import LLAMA3, pytestmark, random_adapter
 
 __all__ = ["pytestmark"]
-MAX_TOKENS = 40
+#: More than caches have room for at first.
+MAX_TOKENS = 300
 #: More than one batch, and prompts from a few tokens to many.
 CHATS = [[{"role": "user", "content": "What? " * (i * i % 29) + str(i)}] for i in range(20)]
 #: Rows of all lengths beside each other, and each one alone.

@@ -288,13 +288,19 @@ def test_a_base_that_cannot_be_asked_is_told_before_it_is_trained(state: State, 
 
 
 @tensorflow_only
-def test_settings_that_change_greedy_answers_are_refused(state: State, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("repetition_penalty", 1.1), ("num_beams", 2), ("stop_strings", ["x"]), ("forced_eos_token_id", 0)],
+)
+def test_settings_that_change_greedy_answers_are_refused(
+    name: str, value: object, state: State, tmp_path: Path
+) -> None:
     base = tiny.make(tmp_path / "base")
-    settings = {"eos_token_id": 0, "no_repeat_ngram_size": 0, "repetition_penalty": 1.1}
+    settings = {"eos_token_id": 0, "no_repeat_ngram_size": 0, "sequence_bias": {}, name: value}
     (base / "generation_config.json").write_text(json.dumps(settings))
     assert main([selecting(state, tmp_path, base), "--work", str(tmp_path / "w")]) == 2
     code, message = failure(state)
-    assert code == "BadSpec" and "repetition_penalty" in message and "1.1" in message
+    assert code == "BadSpec" and name in message and json.dumps(value) in message
 
 
 def test_a_loss_that_is_no_number_is_told(state: State, base: Path, tmp_path: Path) -> None:
