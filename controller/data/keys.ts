@@ -25,15 +25,15 @@ const LAYOUT: Readonly<Record<Global["type"], { columns: number; words: number }
 
 export const columnsOf = ({ type }: Global): { columns: number; words: number } => LAYOUT[type];
 
-/** About as many as the rows of a block have. Pages that are not written to cost nothing, to move what lies there does. */
-const BLOCK_SHINGLES = 1 << 20;
+/** As many as a row of a few sentences has. */
+const ROW_SHINGLES = 64;
 
 /** Computes the keys of the rows of one chunk after the other. */
 export class KeyWriter {
   readonly #global: Global;
   readonly #seed: number;
   readonly #sketcher = new Sketcher();
-  readonly #shingles: Hashes;
+  readonly #shingles = new Hashes();
   /** As large as the largest chunk needed it: what is made anew for each costs much more than to fill it. */
   #columns = new Uint32Array(0);
   #room = 0;
@@ -41,7 +41,6 @@ export class KeyWriter {
   constructor(global: Global, splitSeed: number) {
     this.#global = global;
     this.#seed = global.type === "sample" ? global.seed : splitSeed;
-    this.#shingles = new Hashes("ngram" in global ? BLOCK_SHINGLES : 0);
   }
 
   /** Begins a chunk. @param rows how many there are at most */
@@ -50,7 +49,7 @@ export class KeyWriter {
     const size = columns * words * rows;
     if (size > this.#columns.length) this.#columns = new Uint32Array(size);
     this.#room = rows;
-    this.#shingles.length = 0;
+    this.#shingles.begin("ngram" in this.#global ? rows * ROW_SHINGLES : 0);
   }
 
   add(row: Row, line: string, at: number): void {

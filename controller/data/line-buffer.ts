@@ -2,8 +2,6 @@
 const KEPT_BYTES = 32 << 20;
 /** UTF-8 of a UTF-16 unit. */
 const MAX_UNIT_BYTES = 3;
-/** A block as lines. Pages that are not written to cost nothing, to move what lies there does. */
-const LEAST_BYTES = 6 << 20;
 const FEW_BYTES = 32;
 const MAX_DIGITS = 16;
 
@@ -11,6 +9,11 @@ const MAX_DIGITS = 16;
 export class LineBuffer {
   #data = Buffer.alloc(0);
   #length = 0;
+
+  /** Makes room for about as many bytes: to move what lies there, again and again, costs more. */
+  expect(bytes: number): void {
+    if (this.#length === 0 && bytes > this.#data.byteLength) this.#data = Buffer.allocUnsafeSlow(bytes);
+  }
 
   write(text: string): void {
     this.#reserve(text.length * MAX_UNIT_BYTES);
@@ -60,7 +63,7 @@ export class LineBuffer {
 
   #reserve(bytes: number): void {
     if (this.#length + bytes <= this.#data.byteLength) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(LEAST_BYTES, (this.#length + bytes) * 2));
+    const larger = Buffer.allocUnsafeSlow((this.#length + bytes) * 2);
     larger.set(this.#data.subarray(0, this.#length));
     this.#data = larger;
   }

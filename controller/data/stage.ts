@@ -123,8 +123,9 @@ export class Stage {
     const tallies = names.map(() => new Tally());
     const pass = passesOf(spec).passes[this.#number];
     const rows = "chunk" in from ? from.chunk.rows : from.block.count;
+    const bytes = "chunk" in from ? from.chunk.bytes : from.block.lines.byteLength;
     const sink = pass
-      ? new KeyedRows(this.#keys, rows, this.#lines[0]!)
+      ? new KeyedRows(this.#keys, { rows, bytes }, this.#lines[0]!)
       : new SplitRows(this.#lines, origins);
     let read = 0;
     if ("block" in from) {
@@ -248,14 +249,22 @@ interface Sink {
   finish(out: string): Pick<StageResult, "bytes" | "chunk" | "keys" | "written">;
 }
 
+/** Of what stands before a row: its place, and members in their order. */
+const PLACE_BYTES = 32;
+
 /** Rows for the next pass, with what the global steps ask of each. */
 class KeyedRows implements Sink {
   readonly #keys: readonly KeyWriter[];
   readonly #rows: ChunkWriter;
 
-  /** @param rows how many there are at most */
-  constructor(keys: readonly KeyWriter[], rows: number, lines: LineBuffer) {
+  /** @param expected how many rows there are at most, and about how many bytes they have */
+  constructor(
+    keys: readonly KeyWriter[],
+    { rows, bytes }: { readonly rows: number; readonly bytes: number },
+    lines: LineBuffer,
+  ) {
     this.#keys = keys;
+    lines.expect(bytes + rows * PLACE_BYTES);
     for (const each of keys) each.begin(rows);
     this.#rows = new ChunkWriter(lines);
   }

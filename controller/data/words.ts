@@ -17,12 +17,13 @@ export function wordsOf(text: string): string[] {
 
 /** A growing list of hashes, used again for each row. */
 export class Hashes {
-  values: Uint32Array;
+  values = new Uint32Array(1024);
   length = 0;
 
-  /** @param room for so many; more are made room for when they come */
-  constructor(room = 1024) {
-    this.values = new Uint32Array(room);
+  /** Empties it and makes room for about as many: to move what lies there, again and again, costs more. */
+  begin(hashes: number): void {
+    this.length = 0;
+    if (hashes > this.values.length) this.values = new Uint32Array(hashes);
   }
 
   /** Adds those of a list from one place to another. They are few: a view of them would cost more than to copy them. */
