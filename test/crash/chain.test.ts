@@ -63,6 +63,8 @@ describe("the chain", () => {
         "api patch ModelDeployment/status",
         "api patch Monitor/status",
         "store report/put/Succeeded",
+        "store report/upload/EvalSuite",
+        "store report/upload/FineTuneJob",
         "store blob/put",
         "store intent/begin/FineTuneJob.submit",
         "provider POST /v1/files",
