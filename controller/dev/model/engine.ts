@@ -9,13 +9,18 @@ import { StopFilter } from "./stops.ts";
 
 /** Enough for a prompt with dozens of examples; each slot keeps 23 KB for each token. */
 const CONTEXT_SIZE = 2048;
-/** Between two batches a cancelled request is noticed. */
-const BATCH_SIZE = 128;
+/**
+ * A prompt is evaluated in batches of so many tokens, from its beginning on; between two of them a cancelled request is
+ * noticed. Small, as what two prompts share is reused up to the last whole batch.
+ */
+const BATCH_SIZE = 16;
 /** Two prompts (base and head) for each request that runs. */
 const SLOTS_PER_RUNNER = 2;
 
 interface Slot {
   readonly sequence: LlamaSequence;
+  /** Tokens at the beginning that were evaluated in whole batches. */
+  whole: number;
   busy: boolean;
   usedAt: number;
 }
@@ -24,11 +29,11 @@ interface Slot {
  * Runs a GGUF chat model on the CPU. Each slot is a context of its own that keeps the key-value cache
  * of its last prompt, so that a prompt with the same beginning evaluates only what differs.
  *
- * Reuse does not change answers: without flash attention llama.cpp's CPU kernels compute each token
- * in the same order of operations whatever batch it is in, so probabilities are equal bit for bit
- * however a prompt is split. With flash attention they are not (its sums depend on the batch), and
- * requests that share a context would see each other's cells; hence `flashAttention: false`, one
- * sequence a context and one thread a request. test/integration/model holds this to account.
+ * Reuse does not change answers. What llama.cpp computes of a token depends on the batch that it is in: on some
+ * processors its kernels for many tokens sum in another order than those for one. So a prompt is always cut into the
+ * same batches, and only whole ones of a prompt are reused, never tokens of an answer, which came one by one. Flash
+ * attention's sums depend on more, and requests that share a context would see each other's cells; hence
+ * `flashAttention: false`, one sequence a context and one thread a request. test/integration/model holds this to account.
  */
 export class Engine {
   readonly capabilities: Capabilities;
@@ -85,7 +90,7 @@ export class Engine {
         flashAttention: false,
         threads: 1,
       });
-      slots.push({ sequence: context.getSequence(), busy: false, usedAt: 0 });
+      slots.push({ sequence: context.getSequence(), whole: 0, busy: false, usedAt: 0 });
     }
     const render = (messages: readonly ChatMessage[]) =>
       template.render({ messages, add_generation_prompt: true });
@@ -112,10 +117,13 @@ export class Engine {
     await this.#turn(signal);
     const slot = this.#take(prompt);
     try {
-      return await this.#answer(slot.sequence, prompt, request, onText, signal);
+      return await this.#answer(slot, prompt, request, onText, signal);
     } catch (error) {
       // What the cache holds after a failure is unknown.
-      if (!signal.aborted) await slot.sequence.clearHistory();
+      if (!signal.aborted) {
+        slot.whole = 0;
+        await slot.sequence.clearHistory();
+      }
       throw error;
     } finally {
       slot.busy = false;
@@ -125,20 +133,26 @@ export class Engine {
   }
 
   async #answer(
-    sequence: LlamaSequence,
+    slot: Slot,
     prompt: Token[],
     request: GenerationRequest,
     onText: (text: string) => void,
     signal: AbortSignal,
   ): Promise<Finished> {
+    const { sequence } = slot;
     // The last prompt token is always evaluated: its output is what the answer starts from.
-    const shared = commonPrefix(sequence.contextTokens, prompt.slice(0, -1));
-    await sequence.adaptStateToTokens(prompt.slice(0, shared), false);
-    const cachedTokens = sequence.nextTokenIndex;
-    let at = cachedTokens;
-    for (; prompt.length - at > BATCH_SIZE; at += BATCH_SIZE) {
+    const shared = Math.min(slot.whole, commonPrefix(sequence.contextTokens, prompt.slice(0, -1)));
+    slot.whole = shared - (shared % BATCH_SIZE);
+    await sequence.adaptStateToTokens(prompt.slice(0, slot.whole), false);
+    if (sequence.nextTokenIndex !== slot.whole) {
+      slot.whole = 0;
+      await sequence.clearHistory();
+    }
+    const cachedTokens = slot.whole;
+    while (prompt.length - slot.whole > BATCH_SIZE) {
       signal.throwIfAborted();
-      await sequence.evaluateWithoutGeneratingNewTokens(prompt.slice(at, at + BATCH_SIZE));
+      await sequence.evaluateWithoutGeneratingNewTokens(prompt.slice(slot.whole, slot.whole + BATCH_SIZE));
+      slot.whole += BATCH_SIZE;
     }
     signal.throwIfAborted();
 
@@ -147,7 +161,7 @@ export class Engine {
     const output: Token[] = [];
     let length = 0;
     let finishReason: Finished["finishReason"] = "stop";
-    const tokens = sequence.evaluate(prompt.slice(at), {
+    const tokens = sequence.evaluate(prompt.slice(slot.whole), {
       temperature: request.temperature,
       topP: request.topP,
       // OpenAI's API knows neither; the runtime's own defaults would cut the distribution.
