@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { listClusters, startCluster, stopCluster } from "../../controller/dev/cluster.ts";
 import { listForges, startGitea, stopForge } from "../../controller/dev/forge.ts";
+import { withLock } from "../../controller/dev/lock.ts";
 import { identify, isAlive, type ProcessIdentity } from "../../controller/dev/process-table.ts";
 import { createProgress, type Report, silent } from "../../controller/dev/progress.ts";
 
@@ -18,7 +19,9 @@ const PREFIX = "slipway-devcluster-";
  * - `SLIPWAY_TEST_GITEA_URL`, `SLIPWAY_TEST_GITEA_TOKEN`: an administrator; `SLIPWAY_TEST_GITEA=off` leaves it out
  */
 export default async function setup(): Promise<() => Promise<void>> {
-  await removeLeftovers();
+  // One at a time: two runs would take the same folder away from each other.
+  const lock = join(tmpdir(), `${PREFIX}leftovers.lock`);
+  await withLock(lock, { subject: "what killed test runs left", report: () => {} }, removeLeftovers);
   const stateDir = await mkdtemp(join(tmpdir(), PREFIX));
   await writeFile(join(stateDir, "owner.json"), JSON.stringify(await identify(process.pid)));
   const name = `test-${process.pid}`;
