@@ -300,7 +300,25 @@ describe("a sync", () => {
     world.files["a.yaml"] = prompt("one", "Hello");
     world.reconciler.poke("team/app");
     await world.reconcile();
+    expect(world.calls).toEqual(["status Applying", "dry team/one", "apply team/one", "status Synced"]);
+  });
+
+  it("says which commit it tries before anything is of it, once, also when it dies in between", async () => {
+    await world.reconcile();
+    world.deliver();
+    const first = world.commit;
+    world.commit = "b".repeat(40);
+    world.files["a.yaml"] = prompt("one", "Hello");
+    world.reconciler.poke("team/app");
+    world.refuse = (call) =>
+      call === "apply team/one" ? new KubeError(500, "InternalError", "gone") : undefined;
+    await world.reconcile().catch(() => {});
+    expect(world.status).toMatchObject({ lastAttemptedRevision: world.commit, lastAppliedRevision: first });
+    world.refuse = () => undefined;
+    world.reconciler.poke("team/app");
+    await world.reconcile();
     expect(world.calls).toEqual(["dry team/one", "apply team/one", "status Synced"]);
+    expect(world.status.lastAppliedRevision).toBe(world.commit);
   });
 
   it("repairs what was deleted by hand, even at once", async () => {
@@ -351,7 +369,12 @@ describe("a sync", () => {
     world.files["b.yaml"] = prompt("two", "new");
     world.reconciler.poke("team/app");
     await world.reconcile();
-    expect(world.calls).toEqual(["dry team/two", "apply team/two", "status InvalidManifests"]);
+    expect(world.calls).toEqual([
+      "status Applying",
+      "dry team/two",
+      "apply team/two",
+      "status InvalidManifests",
+    ]);
     expect(world.status).toMatchObject({ lastAppliedRevision: first, lastAttemptedRevision: world.commit });
     expect(world.status.errors).toMatchObject([{ file: "a.yaml", line: 4 }]);
     expect(world.entries.map(([name]) => name)).toEqual(["one", "two"]);

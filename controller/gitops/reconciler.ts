@@ -186,9 +186,12 @@ export class RepositoryReconciler {
     const plan = this.#plan(repository, snapshot, previous);
     const grown = plan.inventory.some(({ id }) => !previous.some((entry) => entry.id === id));
     let current = repository;
-    if (grown) {
-      // Written ahead: whatever is created from here on can be found again, even if this process dies now.
-      const ahead = { ...before, inventory: { entries: [...plan.inventory] } };
+    const begins = plan.apply.length > 0 && before.lastAttemptedRevision !== commit;
+    if (grown || begins) {
+      // Written ahead: whatever is created from here on can be found again, and names the commit that it is of, even if
+      // this process dies now.
+      const inventory = { entries: [...plan.inventory] };
+      const ahead = { ...before, lastAttemptedRevision: commit, inventory };
       current = await this.#write(key, repository, ahead, {
         ready: "False",
         stalled: false,
