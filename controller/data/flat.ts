@@ -27,7 +27,6 @@ export class FlatReader {
   readonly #found = this.#wasm.found.value / 4;
   #bytes = Buffer.alloc(0);
   #numbers = new Uint32Array(0);
-  #block = 0;
 
   /** @returns undefined for a format that has more than texts */
   static for(format: DatasetFormat): FlatReader | undefined {
@@ -53,8 +52,7 @@ export class FlatReader {
   hold(lines: Uint8Array): void {
     this.#wasm.hold(lines.byteLength);
     this.#look();
-    this.#block = this.#wasm.block.value;
-    this.#bytes.set(lines, this.#block);
+    this.#bytes.set(lines, this.#wasm.block.value);
   }
 
   /** @returns where in the block the line ends that starts there, or -1 when it may be no such row */

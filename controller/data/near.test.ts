@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { buckets } from "./near.ts";
+import { buckets, Clusters } from "./near.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -31,4 +31,16 @@ test("rows with an equal key are found together and in order, in more than one t
   expect(others.size).toBe(half - 3);
   for (const row of [7, 9, 11]) expect(others.has(row)).toBe(false);
   expect([...others].every(([row, other]) => other === row + half)).toBe(true);
+});
+
+test.each([
+  ["the same row and another", [65_536 + 5, 131_072 + 9]],
+  ["another row and the same", [5, 65_536 + 9]],
+])("a pair that was found unlike says nothing of %s, which is remembered in its place", (_, unlike) => {
+  const alike = new Set([5, 131_072 + 9]);
+  const [one, other] = [Uint32Array.of(1, 2, 3), Uint32Array.of(4, 5, 6)];
+  const clusters = new Clusters(262_144, 0.7, (row) => (alike.has(row) ? one : other), 3);
+  const like = [5, 131_072 + 9];
+  for (const pair of [unlike, unlike, like, unlike]) clusters.join(Uint32Array.of(2, ...pair));
+  expect([like, unlike].map(([a, b]) => clusters.first(a!) === clusters.first(b!))).toEqual([true, false]);
 });

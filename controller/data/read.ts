@@ -44,6 +44,7 @@ export async function* blocksOf(file: DataFile): AsyncGenerator<Block> {
   }
 }
 
+/** Read straight into the memory that the blocks lie in. */
 async function* lineBlocksAt({ path, file, digest }: DiskFile): AsyncGenerator<Block> {
   const check = new Check(path, digest);
   await using handle = await open(file);
@@ -55,6 +56,7 @@ async function* lineBlocksAt({ path, file, digest }: DiskFile): AsyncGenerator<B
   });
 }
 
+/** Of what is in memory or unpacked on the way. */
 async function* lineBlocksOf(chunks: AsyncGenerator<Uint8Array>): AsyncGenerator<Block> {
   let rest: Uint8Array = new Uint8Array();
   try {
