@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { describeError, SlipwayError } from "../errors.ts";
 import { type CacheOptions, cached, digestFiles } from "./cache.ts";
 import { checksumFor, Downloader } from "./download.ts";
-import { goBuild, goFlags } from "./go-build.ts";
+import { GO_ENVIRONMENT, goBuild, goInputs } from "./go-build.ts";
 import { buildModule } from "./paths.ts";
 
 const run = promisify(execFile);
@@ -37,7 +37,7 @@ const GITEA_BUILD = {
 export async function controlPlaneBinaries(options: CacheOptions): Promise<string> {
   const module = buildModule("kubernetes");
   const files = ["go.mod", "go.sum", "main.go"].map((file) => join(module, file));
-  const inputs = await digestFiles(files, ...goFlags({ variables: KUBERNETES_VARIABLES }));
+  const inputs = await digestFiles(files, ...goInputs({ variables: KUBERNETES_VARIABLES }));
   const artifact = { name: "kubernetes", version: KUBERNETES_VERSION, inputs };
   const folder = await cached(artifact, options, async (draft) => {
     const bin = join(draft, "bin");
@@ -72,7 +72,7 @@ export interface GiteaBinary {
 export async function giteaBinary(options: CacheOptions): Promise<GiteaBinary> {
   const module = buildModule("gitea");
   const files = ["go.mod", "go.sum"].map((file) => join(module, file));
-  const inputs = await digestFiles(files, ...goFlags(GITEA_BUILD));
+  const inputs = await digestFiles(files, ...goInputs(GITEA_BUILD));
   const artifact = { name: "gitea", version: GITEA_VERSION, inputs };
   const folder = await cached(artifact, options, async (draft) => {
     const bin = join(draft, "bin");
@@ -95,7 +95,7 @@ export async function giteaBinary(options: CacheOptions): Promise<GiteaBinary> {
         });
         const { stdout } = await run("go", ["list", "-m", "-f", "{{.Dir}}", pkg], {
           cwd: module,
-          env: { ...process.env, GOWORK: "off", GOFLAGS: "" },
+          env: { ...process.env, ...GO_ENVIRONMENT },
         });
         // Go's module cache is read-only and may be emptied at any time.
         for (const part of ["templates", "options", "public"]) {

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { downloadElse, goArch, KUBERNETES_VERSION } from "./binaries.ts";
 import { type CacheOptions, cached, digestFiles } from "./cache.ts";
 import { checksumFor, Downloader } from "./download.ts";
-import { goBuild, goFlags } from "./go-build.ts";
+import { goBuild, goInputs } from "./go-build.ts";
 import { buildModule } from "./paths.ts";
 
 const run = promisify(execFile);
@@ -25,7 +25,7 @@ const VARIABLES = [
 export async function helmBinary(options: CacheOptions): Promise<string> {
   const module = buildModule("helm");
   const files = ["go.mod", "go.sum"].map((file) => join(module, file));
-  const inputs = await digestFiles(files, ...goFlags({ variables: VARIABLES }));
+  const inputs = await digestFiles(files, ...goInputs({ variables: VARIABLES }));
   const folder = await cached({ name: "helm", version: HELM_VERSION, inputs }, options, async (draft) => {
     const bin = join(draft, "bin");
     await downloadElse(

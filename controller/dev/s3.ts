@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type CacheOptions, cached, digestFiles } from "./cache.ts";
-import { goBuild, goFlags } from "./go-build.ts";
+import { goBuild, goInputs } from "./go-build.ts";
 import { buildModule } from "./paths.ts";
 
 /** Pinned by `build/versitygw/go.mod`. */
@@ -12,7 +12,7 @@ const BUILD = { variables: [`main.Version=v${VERSITYGW_VERSION}`] };
 export async function versitygwBinary(options: CacheOptions): Promise<string> {
   const module = buildModule("versitygw");
   const files = ["go.mod", "go.sum"].map((file) => join(module, file));
-  const inputs = await digestFiles(files, ...goFlags(BUILD));
+  const inputs = await digestFiles(files, ...goInputs(BUILD));
   const artifact = { name: "versitygw", version: VERSITYGW_VERSION, inputs };
   const folder = await cached(artifact, options, async (draft) => {
     await goBuild({

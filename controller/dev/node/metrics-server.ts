@@ -7,7 +7,7 @@ import { SlipwayError } from "../../errors.ts";
 import { controlPlaneBinaries } from "../binaries.ts";
 import { type CacheOptions, cached, digestFiles } from "../cache.ts";
 import type { Cluster } from "../cluster.ts";
-import { goBuild, goFlags } from "../go-build.ts";
+import { goBuild, goInputs } from "../go-build.ts";
 import { buildModule } from "../paths.ts";
 import { startInside } from "./namespace.ts";
 import { until } from "./node.ts";
@@ -28,7 +28,7 @@ const READY_TIMEOUT_MS = 120_000;
 async function metricsServerBinary(options: CacheOptions): Promise<string> {
   const module = buildModule("metrics-server");
   const files = ["go.mod", "go.sum"].map((file) => join(module, file));
-  const inputs = await digestFiles(files, ...goFlags(BUILD));
+  const inputs = await digestFiles(files, ...goInputs(BUILD));
   const artifact = { name: "metrics-server", version: METRICS_SERVER_VERSION, inputs };
   const folder = await cached(artifact, options, async (draft) => {
     await goBuild({

@@ -5,7 +5,7 @@ import { requireSystemFiles, type SystemFile } from "../apt.ts";
 import { downloadElse, goArch, KUBERNETES_VARIABLES, KUBERNETES_VERSION } from "../binaries.ts";
 import { type CacheOptions, cached, digestFiles } from "../cache.ts";
 import { checksumFor, Downloader } from "../download.ts";
-import { goBuild, goFlags } from "../go-build.ts";
+import { goBuild, goInputs } from "../go-build.ts";
 import { buildModule } from "../paths.ts";
 
 /** The version pinned by `build/dns/go.mod`; a test compares them. */
@@ -17,7 +17,7 @@ const PROGRAMS = ["kubelet", "kube-proxy", "kube-scheduler"] as const;
 export async function nodeBinaries(options: CacheOptions): Promise<string> {
   const module = buildModule("node");
   const files = ["go.mod", "go.sum", "main.go"].map((file) => join(module, file));
-  const inputs = await digestFiles(files, ...goFlags({ variables: KUBERNETES_VARIABLES }));
+  const inputs = await digestFiles(files, ...goInputs({ variables: KUBERNETES_VARIABLES }));
   const artifact = { name: "kubernetes-node", version: KUBERNETES_VERSION, inputs };
   const folder = await cached(artifact, options, async (draft) => {
     const bin = join(draft, "bin");
@@ -50,7 +50,7 @@ export async function dnsBinary(options: CacheOptions): Promise<string> {
   const artifact = {
     name: "coredns",
     version: COREDNS_VERSION,
-    inputs: await digestFiles(files, ...goFlags(build)),
+    inputs: await digestFiles(files, ...goInputs(build)),
   };
   const folder = await cached(artifact, options, (draft) =>
     goBuild({

@@ -35,6 +35,13 @@ const CHART = join(import.meta.dirname, "..", "..", "..", "charts", "slipway");
 const SYSTEM = "slipway-system";
 const TEAM = "team-a";
 const NAME = "in-cluster";
+const PROMPTS = {
+  group: "slipway.dev",
+  version: "v1alpha1",
+  kind: "PromptTemplate",
+  plural: "prompttemplates",
+  namespaced: true,
+};
 
 let stateDir: string;
 let cluster: Cluster;
@@ -112,21 +119,13 @@ describe.skipIf(!nodePossible)("the controller in a cluster, from its chart and 
       client.list(Pod, { namespace: SYSTEM, labelSelector: "app.kubernetes.io/name=slipway" });
     const [pod] = (await pods()).items;
     expect(pod?.spec).toMatchObject({ securityContext: { runAsNonRoot: true, runAsUser: 65532 } });
-    const prompts = async () =>
-      (
-        await client.list(
-          {
-            group: "slipway.dev",
-            version: "v1alpha1",
-            kind: "PromptTemplate",
-            plural: "prompttemplates",
-            namespaced: true,
-          },
-          { namespace: TEAM },
-        )
-      ).items;
-    const [prompt] = await prompts();
-    expect(hasCondition(prompt, "Ready")).toBe(true);
+    // What is applied is not yet what has been reconciled: the prompt is Ready a moment after its Repository.
+    const prompt = await waitFor(
+      "the prompt, Ready",
+      async () => (await client.list(PROMPTS, { namespace: TEAM })).items[0],
+      (object) => hasCondition(object, "Ready"),
+      { timeoutMs: 30_000 },
+    );
 
     // The interval is ten minutes: the webhook brings it, through the Service.
     const second = await git.commitFiles(
