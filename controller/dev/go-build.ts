@@ -43,12 +43,13 @@ export const GO_ENVIRONMENT = {
 
 /**
  * Flags for a build in which compiling takes longer than the program will ever run: without inlining and without
- * debug information a compiler has a quarter less to do.
+ * debug information a compiler has a quarter less to do. Without `-trimpath` a package of one version is compiled once for
+ * all programs, also where a go.mod replaces the version that it asks for (`buildActionID` in Go's cmd/go).
  */
 function goFlags(build: Pick<GoBuild, "tags" | "variables">): string[] {
   const ldflags = ["-s", "-w", ...build.variables.map((assignment) => `-X ${assignment}`)].join(" ");
   return [
-    ...["-trimpath", "-buildvcs=false", "-gcflags=all=-l -dwarf=false"],
+    ...["-buildvcs=false", "-gcflags=all=-l -dwarf=false"],
     ...[`-tags=${(build.tags ?? []).join(",")}`, `-ldflags=${ldflags}`],
   ];
 }
