@@ -13,11 +13,17 @@ it("a state without a value before the first replay is no difference, what follo
   const straight = withoutUnmeasured(monitor([{ id: 1, ...alert }], 1));
   expect(withoutUnmeasured(monitor([{ id: 2, from: "OK", ...alert }, unmeasured], 2))).toEqual(straight);
   expect(withoutUnmeasured(monitor([{ id: 2, from: "OK", ...alert }, unmeasured], 1))).not.toEqual(straight);
-  const twice = [
-    { id: 3, from: "OK", ...alert },
-    { id: 2, ...alert },
-  ];
-  expect(withoutUnmeasured(monitor([...twice, unmeasured], 3))).not.toEqual(straight);
+  const later = { ...unmeasured, id: 3, from: "ALERT" };
+  const gone = withoutUnmeasured(monitor([later, { id: 2, from: "OK", ...alert }, unmeasured], 3));
+  expect(gone).toEqual(
+    monitor(
+      [
+        { ...later, id: 2 },
+        { id: 1, ...alert },
+      ],
+      2,
+    ),
+  );
 });
 
 it("leaves other kinds as they are", () => {

@@ -92,18 +92,19 @@ function summaryOf({ kind, metadata, spec }: KubeObject): object {
 
 /**
  * Whether a Monitor has a state before its first replay has a value depends on what comes up first, its endpoint or the
- * suite: such transitions, and the numbers that follow from them, are no difference.
+ * suite. That transition is no difference; those after it are counted as if it had not been.
  */
 export function withoutUnmeasured(object: object): object {
   const { status } = object as { status?: MonitorStatus };
-  if (!status?.history) return object;
-  const last = status.history[0]?.id;
-  const history = status.history
-    .filter(({ value }) => value !== undefined)
-    .map(({ id: _, from: __, ...transition }) => transition);
+  const first = status?.history?.at(-1);
+  if (!status?.history || first?.id !== 1 || first.value !== undefined) return object;
+  const history = status.history.slice(0, -1).map(({ from, ...transition }) => ({
+    ...(transition.id === 2 ? {} : { from }),
+    ...{ ...transition, id: transition.id - 1 },
+  }));
   const actions = status.actions?.map(({ delivered, ...action }) => ({
+    ...(delivered === undefined ? {} : { delivered: delivered - 1 }),
     ...action,
-    deliveredAll: delivered === last,
   }));
   return { ...object, status: { ...status, history, actions } };
 }

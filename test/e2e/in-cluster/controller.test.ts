@@ -23,6 +23,7 @@ import {
   getObject,
   hasCondition,
   TENANT_ACCOUNT,
+  typeOf,
   waitForObject,
 } from "../../scenario/cluster.ts";
 import { GiteaAdmin } from "../../scenario/gitea.ts";
@@ -35,13 +36,6 @@ const CHART = join(import.meta.dirname, "..", "..", "..", "charts", "slipway");
 const SYSTEM = "slipway-system";
 const TEAM = "team-a";
 const NAME = "in-cluster";
-const PROMPTS = {
-  group: "slipway.dev",
-  version: "v1alpha1",
-  kind: "PromptTemplate",
-  plural: "prompttemplates",
-  namespaced: true,
-};
 
 let stateDir: string;
 let cluster: Cluster;
@@ -122,7 +116,7 @@ describe.skipIf(!nodePossible)("the controller in a cluster, from its chart and 
     // What is applied is not yet what has been reconciled: the prompt is Ready a moment after its Repository.
     const prompt = await waitFor(
       "the prompt, Ready",
-      async () => (await client.list(PROMPTS, { namespace: TEAM })).items[0],
+      async () => (await client.list(typeOf("PromptTemplate"), { namespace: TEAM })).items[0],
       (object) => hasCondition(object, "Ready"),
       { timeoutMs: 30_000 },
     );
