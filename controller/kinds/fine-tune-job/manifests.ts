@@ -106,6 +106,8 @@ function podSpec(spec: FineTuneJobSpec, name: string): Record<string, unknown> {
         args: ["/etc/slipway/spec.json"],
         env: environment(spec, name),
         ...(resources === undefined ? {} : { resources }),
+        // A library that aborts leaves no message, but its last line in the log says why.
+        terminationMessagePolicy: "FallbackToLogsOnError",
         securityContext: CONTAINER_SECURITY,
         volumeMounts: [
           { name: "spec", mountPath: "/etc/slipway", readOnly: true },

@@ -76,10 +76,8 @@ export function podTrouble(pod: KubeObject): Trouble | undefined {
   const { waiting, terminated } = said?.state ?? {};
   const trouble = (reason: string, message: string, final = false): Trouble => ({ reason, message, final });
   if (wasKilledForMemory(pod)) {
-    return trouble(
-      "OutOfMemory",
-      `pod ${name} was killed by the kernel for using more memory than its limit (OOMKilled): raise spec.pod.resources.limits.memory, lower hyperparameters.batchSize or maxSequenceLength and raise gradientAccumulation instead, or train an adapter`,
-      true,
+    return outOfMemory(
+      `pod ${name} was killed by the kernel for using more memory than its limit (OOMKilled)`,
     );
   }
   if (status.reason === "Evicted")
@@ -116,7 +114,10 @@ export function podTrouble(pod: KubeObject): Trouble | undefined {
   return undefined;
 }
 
-/** The trainer's own words, where it could write them; else what its exit status stands for. */
+/** What libraries write before they abort because an allocation failed: no Python error comes of it. */
+const MEMORY_SIGN = /std::bad_alloc|cannot allocate memory|out of memory|OOM when allocating/i;
+
+/** The trainer's own words, where it could write them; else what its exit status and the end of its log stand for. */
 function ended(
   pod: string,
   { exitCode, reason = "", message = "" }: NonNullable<ContainerState["terminated"]>,
@@ -124,11 +125,23 @@ function ended(
   // It was asked to stop, and the next pod goes on.
   if (exitCode === 143) return undefined;
   const told = terminationMessage(message);
+  // Above 128 a signal ended it: Python had no say.
+  if (!told && exitCode > 128 && MEMORY_SIGN.test(message)) {
+    return outOfMemory(`pod ${pod} could not get more memory and was aborted (exit status ${exitCode})`);
+  }
   const code = told?.code ?? EXIT_CODES[exitCode] ?? "TrainerFailed";
   const text =
     told?.message ??
     `it ended with exit status ${exitCode} ${plainText(reason, 64)}; see kubectl logs ${pod}`;
   return { reason: code, message: `pod ${pod}: ${text}`, final: FINAL_CODES.has(code) };
+}
+
+function outOfMemory(what: string): Trouble {
+  return {
+    reason: "OutOfMemory",
+    message: `${what}: raise spec.pod.resources.limits.memory, lower hyperparameters.batchSize or maxSequenceLength and raise gradientAccumulation instead, or train an adapter`,
+    final: true,
+  };
 }
 
 function terminationMessage(text: string): { code: string; message: string } | undefined {
