@@ -28,10 +28,15 @@ export class MlflowServer implements AsyncDisposable {
     this.#stop = stop;
   }
 
+  /** Its Python, installed where it is not yet: minutes, on one core. */
+  static async install(): Promise<string> {
+    await requirePython({ report: silent });
+    return python("mlflow");
+  }
+
   /** @param folder for its database, its files and its log */
   static async start(folder: string, host: string): Promise<MlflowServer> {
-    await requirePython({ report: silent });
-    const program = join(dirname(await python("mlflow")), "mlflow");
+    const program = join(dirname(await MlflowServer.install()), "mlflow");
     const address = `${host}:${await freePort(host)}`;
     const [, port = ""] = address.split(":");
     await mkdir(folder, { recursive: true });

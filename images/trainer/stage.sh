@@ -9,12 +9,9 @@ set_name=$1
 stage=$2
 folder="$stage/opt/trainer"
 mkdir -p "$stage/opt"
-PYTHON=/usr/bin/python3 workers/trainer/install.sh "$set_name" "$folder"
+PYTHON=/usr/bin/python3 STAGE=$stage workers/trainer/install.sh "$set_name" "$folder"
 site=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 echo /opt/slipway-trainer > "$site/slipway_trainer.pth"
 rm -rf "$site"/pip "$site"/pip-*
 # It was made elsewhere than where it will be.
 grep -rlI --exclude-dir=site-packages "$stage" "$folder/bin" "$folder/pyvenv.cfg" | xargs -r sed -i "s#$stage##g"
-# The image's files have no times of their own, and nothing can be written when it runs. Some packages ship templates
-# that are no Python.
-"$folder/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$stage" -p / "$site" > /dev/null || true

@@ -3,13 +3,14 @@
 #
 #   install.sh torch|torch-cuda|tensorflow|mlflow FOLDER [dev]
 #
+# With STAGE, the folder will lie at FOLDER without that prefix.
 # Needs Python 3.11 or later ($PYTHON, else python3); torch without CUDA also needs cc and readelf (see cpu_only.py).
 set -eu
 set_name=$1
 folder=$2
 here=$(cd "$(dirname "$0")" && pwd)
 "${PYTHON:-python3}" -m venv "$folder"
-pip() { "$folder/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes --only-binary :all: "$@"; }
+pip() { "$folder/bin/python" -m pip --disable-pip-version-check install --quiet --no-compile --no-deps --require-hashes --only-binary :all: "$@"; }
 pip -r "$here/requirements/$set_name.txt"
 if [ "${3:-}" = dev ]; then
   pip -r "$here/requirements/dev.txt"
@@ -17,8 +18,12 @@ fi
 if [ "$set_name" = torch ] && [ "$(uname -m)" = x86_64 ]; then
   "$folder/bin/python" "$here/cpu_only.py"
 fi
+site=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+# On all cores, which pip does not do, and valid without the files' times, which an image does not keep. Some packages
+# ship templates that are no Python.
+"$folder/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash ${STAGE:+-s "$STAGE" -p /} "$site" \
+  > /dev/null || true
 if [ "$set_name" != mlflow ]; then
   # The package itself is found by path: it has no build step.
-  site=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   echo "$here" > "$site/slipway_trainer.pth"
 fi

@@ -37,7 +37,10 @@ async function blob(digest: string): Promise<Buffer> {
 
 describe.skipIf(!nodePossible)("a FineTuneJob on a real node", () => {
   beforeAll(async () => {
+    // Beside the trainer's environment, which takes one core too. `start` says what went wrong with it.
+    const installed = MlflowServer.install().catch(() => undefined);
     world = await TrainingWorld.open();
+    await installed;
     mlflow = await MlflowServer.start(join(world.stateDir, "mlflow"), world.hostIP);
     await world.apply("Dataset", "rows", {
       format: "chat",
