@@ -23,6 +23,8 @@ site=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("pure
 # ship templates that are no Python.
 "$folder/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash ${STAGE:+-s "$STAGE" -p /} "$site" \
   > /dev/null || true
+# But where nothing could be compiled, each start would be slow.
+ls "$site"/*/__pycache__ > /dev/null
 if [ "$set_name" != mlflow ]; then
   # The package itself is found by path: it has no build step.
   echo "$here" > "$site/slipway_trainer.pth"

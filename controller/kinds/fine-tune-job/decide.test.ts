@@ -260,12 +260,17 @@ describe("a failure", () => {
     expect(message(world)).toContain("after 4 failed pods");
   });
 
-  test("of memory stops a Job that would try the same again", () => {
+  test.each([
+    ["killed", { exitCode: 137, reason: "OOMKilled" }],
+    ["given no more", { exitCode: 134, reason: "Error", message: "what():  std::bad_alloc" }],
+  ])("of memory (%s) stops a Job that would try the same again", (how, end) => {
     const world = new World();
     world.step();
-    world.pod(terminated({ exitCode: 137, reason: "OOMKilled" }));
+    world.pod(terminated(end));
     expect(ready(world)).toContain("Stalled=True/OutOfMemory");
-    expect(message(world)).toMatch(/pod trainer-1 was killed .* spec\.pod\.resources\.limits\.memory/);
+    expect(message(world)).toMatch(
+      new RegExp(`pod trainer-1 was ${how} .* spec.pod.resources.limits.memory`),
+    );
     expect(world.live.size).toBe(0);
     expect(ready(world)).toContain("Stalled=True/OutOfMemory");
     world.change({ pod: { resources: { limits: { memory: "8Gi" } } } });

@@ -4,7 +4,7 @@ import type { EventNote } from "../../runtime/kind.ts";
 import { type Choice, type VerifyOutput, verifyRequest } from "./effect-inputs.ts";
 import { childName } from "./manifests.ts";
 import { type FineTuneDecision, kept, type ObservedJob, sameTraining } from "./observed.ts";
-import { jobState, latestPod, wasKilledForMemory } from "./pods.ts";
+import { jobState, latestPod, memoryDeath } from "./pods.ts";
 import { finalProgress, plainText, type TrainingResult } from "./reports.ts";
 import type { Training } from "./training.ts";
 
@@ -19,7 +19,7 @@ export function failed(
   const { job: made, pods } = work(name);
   const pod = latestPod(pods);
   // Job and pods stay for whoever looks for the reason, unless the Job would try in vain again.
-  const over = jobState(made).failed !== undefined || !(pod && wasKilledForMemory(pod));
+  const over = jobState(made).failed !== undefined || !(pod && memoryDeath(pod) !== undefined);
   const failure = { reason, message: plainText(message, 4096) };
   const progress = sameTraining(job.status?.training, training)
     ? (status.progress ?? job.status?.progress)

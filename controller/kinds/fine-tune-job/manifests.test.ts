@@ -83,7 +83,12 @@ test("a pod that may do little and mounts no account's token", () => {
     restartPolicy: "Never",
     automountServiceAccountToken: false,
     securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
-    containers: [{ securityContext: { readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } } }],
+    containers: [
+      {
+        securityContext: { readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } },
+        terminationMessagePolicy: "FallbackToLogsOnError",
+      },
+    ],
   });
   const { metadata, spec } = trainingJob(make(), training) as KubeObject & {
     spec: { template: { metadata: { labels: object } } };

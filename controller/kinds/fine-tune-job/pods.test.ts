@@ -53,7 +53,7 @@ test.each([
   [terminated(4, '{"code":"BadDataset","message":"row 7"}'), "BadDataset", true],
   [terminated(134, "terminate called after throwing an instance of 'std::bad_alloc'"), "OutOfMemory", true],
   [terminated(134, "Fatal Python error: Aborted"), "TrainerFailed", false],
-  [terminated(1, "a row says: out of memory"), "TrainerFailed", false],
+  [terminated(137, "a row says: out of memory"), "TrainerFailed", false],
   [terminated(1, '{"code":"Ready","message":"not one of ours"}'), "TrainerFailed", false],
   [
     {

@@ -63,9 +63,24 @@ export function latestPod(pods: readonly KubeObject[]): KubeObject | undefined {
   return pods.toSorted((a, b) => (created(a) < created(b) ? 1 : created(a) > created(b) ? -1 : 0))[0];
 }
 
-export function wasKilledForMemory(pod: KubeObject): boolean {
-  const { containerStatuses } = (pod.status ?? {}) as PodStatus;
-  return containerStatuses?.[0]?.state?.terminated?.reason === "OOMKilled";
+/** What libraries write before they abort because an allocation failed: no Python error comes of it. */
+const MEMORY_SIGN =
+  /std::bad_alloc|cannot allocate memory|failed to allocate|out of memory|OOM when allocating/i;
+/** 128 and SIGABRT. */
+const ABORTED = 134;
+
+/**
+ * What a pod that ended for want of memory, without a word of the trainer's own, died of; undefined for others. Its Job
+ * takes such an end for one that another pod may do better.
+ */
+export function memoryDeath({ metadata, status }: KubeObject): string | undefined {
+  const { containerStatuses } = (status ?? {}) as PodStatus;
+  const { reason, exitCode, message = "" } = containerStatuses?.[0]?.state?.terminated ?? {};
+  if (reason === "OOMKilled")
+    return `pod ${metadata.name} was killed by the kernel for using more memory than its limit (OOMKilled)`;
+  if (exitCode === ABORTED && terminationMessage(message) === undefined && MEMORY_SIGN.test(message))
+    return `pod ${metadata.name} was given no more memory and aborted (exit status ${exitCode})`;
+  return undefined;
 }
 
 /** Why this pod does not train; undefined while nothing is wrong with it. */
@@ -75,9 +90,12 @@ export function podTrouble(pod: KubeObject): Trouble | undefined {
   const said = status.containerStatuses?.[0];
   const { waiting, terminated } = said?.state ?? {};
   const trouble = (reason: string, message: string, final = false): Trouble => ({ reason, message, final });
-  if (wasKilledForMemory(pod)) {
-    return outOfMemory(
-      `pod ${name} was killed by the kernel for using more memory than its limit (OOMKilled)`,
+  const death = memoryDeath(pod);
+  if (death !== undefined) {
+    return trouble(
+      "OutOfMemory",
+      `${death}: raise spec.pod.resources.limits.memory, lower hyperparameters.batchSize or maxSequenceLength and raise gradientAccumulation instead, or train an adapter`,
+      true,
     );
   }
   if (status.reason === "Evicted")
@@ -114,10 +132,7 @@ export function podTrouble(pod: KubeObject): Trouble | undefined {
   return undefined;
 }
 
-/** What libraries write before they abort because an allocation failed: no Python error comes of it. */
-const MEMORY_SIGN = /std::bad_alloc|cannot allocate memory|out of memory|OOM when allocating/i;
-
-/** The trainer's own words, where it could write them; else what its exit status and the end of its log stand for. */
+/** The trainer's own words, where it could write them; else what its exit status stands for. */
 function ended(
   pod: string,
   { exitCode, reason = "", message = "" }: NonNullable<ContainerState["terminated"]>,
@@ -125,23 +140,11 @@ function ended(
   // It was asked to stop, and the next pod goes on.
   if (exitCode === 143) return undefined;
   const told = terminationMessage(message);
-  // Above 128 a signal ended it: Python had no say.
-  if (!told && exitCode > 128 && MEMORY_SIGN.test(message)) {
-    return outOfMemory(`pod ${pod} could not get more memory and was aborted (exit status ${exitCode})`);
-  }
   const code = told?.code ?? EXIT_CODES[exitCode] ?? "TrainerFailed";
   const text =
     told?.message ??
     `it ended with exit status ${exitCode} ${plainText(reason, 64)}; see kubectl logs ${pod}`;
   return { reason: code, message: `pod ${pod}: ${text}`, final: FINAL_CODES.has(code) };
-}
-
-function outOfMemory(what: string): Trouble {
-  return {
-    reason: "OutOfMemory",
-    message: `${what}: raise spec.pod.resources.limits.memory, lower hyperparameters.batchSize or maxSequenceLength and raise gradientAccumulation instead, or train an adapter`,
-    final: true,
-  };
 }
 
 function terminationMessage(text: string): { code: string; message: string } | undefined {
