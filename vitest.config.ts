@@ -21,6 +21,7 @@ const component = [
   "controller/pr/forge/{gitea,wire}.test.ts",
   "controller/eval/statistics/coverage.test.ts",
   "test/contract/**/*.test.ts",
+  "test/train/**/*.test.ts",
 ];
 
 /** Tests stand beside the code. Unit and component tests need no cluster; the others use a real one and a real forge. */

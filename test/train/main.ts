@@ -3,16 +3,17 @@ import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 import { cacheRoot } from "../../controller/dev/paths.ts";
 import { compare, equalLogits } from "./comparing.ts";
-import { python, run, TRAINER } from "./environment.ts";
+import { python, ROOT, run, TRAINER } from "./environment.ts";
+import { runFolder } from "./run-folder.ts";
 import { decontaminated, train } from "./training.ts";
 
 /*
  * `npm run test:train [-- STEP…]`: the trainer's own checks, and real trainings of a real small model with both
- * frameworks. Each step prints one JSON line; what a step has made is kept in SLIPWAY_TRAIN_DIR, so that steps can be
- * run one at a time, and one that was cut off goes on.
+ * frameworks. Each step prints one JSON line; what a step has made is kept in SLIPWAY_TRAIN_DIR, in a folder for what
+ * it is made from, so that steps can be run one at a time, and one that was cut off goes on.
  */
 const environmentOf = (interpreter: string) => join(interpreter, "..", "..");
-const folder = process.env.SLIPWAY_TRAIN_DIR ?? join(cacheRoot(), "train-runs");
+const folder = await runFolder(process.env.SLIPWAY_TRAIN_DIR ?? join(cacheRoot(), "train-runs"), ROOT);
 
 const STEPS: Readonly<Record<string, () => Promise<Record<string, unknown>>>> = {
   checks: async () => {
@@ -45,6 +46,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 await mkdir(folder, { recursive: true });
+console.error(`kept in ${folder}`);
 let passed = 0;
 let failed = 0;
 for (const [step, work] of Object.entries(STEPS)) {

@@ -74,7 +74,8 @@ export async function train(framework: Framework, folder: string): Promise<Recor
   };
   await writeFile(join(own, "spec.json"), JSON.stringify(spec));
   const started = Date.now();
-  if (!existsSync(join(output, "result.json"))) {
+  const kept = existsSync(join(output, "result.json"));
+  if (!kept) {
     const args = ["--dataset", dataset, "--output", output, "--work", join(own, "work")];
     const interpreter = await python(framework);
     await run(interpreter, ["-m", "slipway_trainer", join(own, "spec.json"), ...args], join(own, "log"));
@@ -96,7 +97,8 @@ export async function train(framework: Framework, folder: string): Promise<Recor
     steps,
     firstLoss: metrics.firstLoss,
     lastLoss: metrics.lastLoss,
-    seconds: Math.round((Date.now() - started) / 1000),
+    // What was trained before from the same is not trained again, and its time is not known.
+    ...(kept ? { kept } : { seconds: Math.round((Date.now() - started) / 1000) }),
     artifact: artifact.digest,
   };
 }
