@@ -130,15 +130,18 @@ test("one that is deleted goes when its running jobs are cancelled, not before, 
   expect(cancels()).toBe(3);
 });
 
-test.each(["succeeded", "failed", "cancelled"])("a job that is over (%s) is not cancelled", async (status) => {
-  provided("ftjob-1", status);
-  deleted();
-  await reconcile();
-  await settled();
-  await reconcile();
-  expect(job.metadata.finalizers).toEqual(["other"]);
-  expect([server.jobs[0]?.status, server.calls]).toEqual([status, ["listPaginatedFineTuningJobs"]]);
-});
+test.each(["succeeded", "failed", "cancelled"])(
+  "a job that is over (%s) is not cancelled",
+  async (status) => {
+    provided("ftjob-1", status);
+    deleted();
+    await reconcile();
+    await settled();
+    await reconcile();
+    expect(job.metadata.finalizers).toEqual(["other"]);
+    expect([server.jobs[0]?.status, server.calls]).toEqual([status, ["listPaginatedFineTuningJobs"]]);
+  },
+);
 
 test("a job that the provider's list shows late is cancelled too", async () => {
   server.lag = 2;

@@ -5,7 +5,7 @@ import { condition, reconciling } from "../../runtime/conditions.ts";
 import { requestedAt } from "../../runtime/status.ts";
 import { revisionFields } from "../types.ts";
 import { failed, stillThere, succeeded } from "./finished.ts";
-import { advanceHosted, cancelFormer } from "./hosted/decide.ts";
+import { advanceHosted, cancelFormer, wasCancelled } from "./hosted/decide.ts";
 import { childName } from "./manifests.ts";
 import { type FineTuneDecision, none, type ObservedJob, sameTraining } from "./observed.ts";
 import { resultOf } from "./reports.ts";
@@ -34,6 +34,7 @@ export function decide(observed: ObservedJob, now: Date): FineTuneDecision {
     stored: !hasCondition(before.conditions, "Ready", "ArtifactMissing"),
     commit,
     report,
+    cancelled: (input) => job.spec.backend === "openai" && wasCancelled(observed, input),
     now,
   });
   const known = keptFields(before);

@@ -92,6 +92,8 @@ export interface Choice {
   /** Where the object's Repository is. */
   readonly commit: string | undefined;
   readonly report: (input: string) => WorkReport | undefined;
+  /** Whether the training with this input was cancelled at the provider. */
+  readonly cancelled: (input: string) => boolean;
   readonly now: Date;
 }
 
@@ -123,11 +125,12 @@ export function isOutdated(training: Training, wanted: Wanted): boolean {
 
 const MAX_ATTEMPTS = 1000;
 
-function startTraining({ former, report, commit, now }: Choice, wanted: Wanted): Training {
+function startTraining({ former, report, cancelled, commit, now }: Choice, wanted: Wanted): Training {
   const { identity } = wanted;
+  const isOver = (input: string) => report(input)?.state === "Failed" || cancelled(input);
   let attempt = former?.identity === identity ? former.attempt + 1 : 1;
   // An attempt that was left behind is over; one that has succeeded is taken as it is.
-  while (attempt < MAX_ATTEMPTS && report(inputOf({ identity, attempt }))?.state === "Failed") attempt++;
+  while (attempt < MAX_ATTEMPTS && isOver(inputOf({ identity, attempt }))) attempt++;
   const before = attempt > 1 ? report(inputOf({ identity, attempt: attempt - 1 })) : undefined;
   const resumeFrom = checkpointOf(before);
   return {

@@ -52,7 +52,8 @@ class World {
         account: "default",
         commit: undefined,
         report: () => undefined,
-        effect: ({ name }) => this.outcomes.get(name),
+        effect: ({ name, inputDigest }) =>
+          this.outcomes.get(name) ?? this.outcomes.get(`${name} ${inputDigest}`),
         work: () => ({ job: undefined, pods: [] }),
       },
       now,
@@ -191,4 +192,30 @@ test("suspend pauses the job, and its end resumes it", () => {
   refused.change({ suspend: true });
   refused.set("pause", failed("ProviderRejected", false));
   expect(refused.step().status.conditions?.[0]?.message).toContain("goes on");
+});
+
+test.each([
+  [1, "another job, for the former was cancelled", 2],
+  [0, "the same job, for it was over before it could be cancelled", 1],
+])("with %i jobs cancelled a spec that comes back is %s", (cancelled, _, attempt) => {
+  const world = new World();
+  // As in the log of intents, each input has an outcome of its own.
+  const { outcomes } = world;
+  const input = () => world.step().effects.map(({ name, inputDigest }) => `${name} ${inputDigest}`)[0]!;
+  const first = input();
+  outcomes.set(first, succeeded(JOB));
+  world.step();
+  world.change({ hyperparameters: { epochs: 2 } });
+  outcomes.set(input(), succeeded({ cancelled }));
+  outcomes.set(input(), succeeded({ ...JOB, id: "ftjob-2" }));
+  world.step();
+  world.change({});
+  const cancelling = input();
+  expect(cancelling).toMatch(/^cancel /);
+  outcomes.set(cancelling, succeeded({ cancelled: 1 }));
+  const again = input();
+  expect(again).toMatch(/^submit /);
+  expect(again === first).toBe(attempt === 1);
+  expect(world.job.status?.training?.attempt).toBe(attempt);
+  expect(input()).toBe(again);
 });

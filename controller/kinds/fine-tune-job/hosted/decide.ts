@@ -2,7 +2,7 @@ import type { FineTuneJob, FineTuneJobStatus } from "../../../../schemas/fine-tu
 import { ready, reconciling, stalled } from "../../../runtime/conditions.ts";
 import type { Decision, EffectOutcome, EffectRequest } from "../../../runtime/kind.ts";
 import { plainText } from "../reports.ts";
-import type { Training } from "../training.ts";
+import { inputOf, type Training } from "../training.ts";
 import { cancelRequest, holdRequest, pollRequest, submitRequest } from "./inputs.ts";
 import type { ProviderJob } from "./provider.ts";
 
@@ -33,7 +33,7 @@ export function cancelFormer(
   status: FineTuneJobStatus,
   now: Date,
 ): HostedDecision | undefined {
-  const request = cancelRequest(observed, former);
+  const request = cancelRequest(observed, inputOf(former));
   const outcome = observed.effect(request);
   if (outcome?.state === "Succeeded") return undefined;
   const before = { ...status, training: former };
@@ -45,6 +45,12 @@ export function cancelFormer(
     "the provider's job of the former training is cancelled",
     now,
   );
+}
+
+/** Whether a job of the training with this input was cancelled by us: what is asked for again needs another. */
+export function wasCancelled(observed: ObservedHosted, input: string): boolean {
+  const outcome = observed.effect(cancelRequest(observed, input));
+  return outcome?.state === "Succeeded" && (outcome.output as { cancelled: number }).cancelled > 0;
 }
 
 /** A training that a provider runs. */

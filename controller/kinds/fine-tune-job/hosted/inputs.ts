@@ -95,9 +95,9 @@ export function holdRequest(of: Of, id: string, action: "pause" | "resume"): Eff
   return request(action, input satisfies JobInput & { generation: number }, false);
 }
 
-/** Everything of one training. */
-export function cancelRequest(of: Of, training: Training): EffectRequest {
-  const marks = { slipway_work: inputOf(training) };
+/** Everything of one training. @param input see inputOf */
+export function cancelRequest(of: Of, input: string): EffectRequest {
+  const marks = { slipway_work: input };
   return request("cancel", { access: accessOf(of), marks } satisfies CancelInput, true, marks);
 }
 
