@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +12,7 @@ import { inputFiles, runEngine } from "./engine.ts";
 import { LineBuffer } from "./line-buffer.ts";
 import { Pool } from "./pool.ts";
 import { type PrepareOutcome, prepareDataset } from "./prepare.ts";
-import { artifactOf } from "./publish.ts";
+import { artifactOf, summaryOf } from "./publish.ts";
 import { blocksOf } from "./read.ts";
 import { Scratch } from "./scratch.ts";
 
@@ -46,6 +47,93 @@ function rows(count: number): string {
     if (i % 5 === 4) words[i % 60] = "changed";
     if (i % 11 === 0) words.push(`mail${i}@example.org`);
     lines.push(JSON.stringify({ prompt: words.join(" "), completion: i % 7 === 0 ? "yes" : `no ${i}` }));
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+const ROWS_A_FILE = 150;
+const filesOf = (name: string) => [1, 2, 3, 4].map((part) => ({ path: `${name}-${part}.jsonl` }));
+
+/** Every type of step, over rows of two sources that do not have the same columns. */
+const everyStep = datasetSpec.parse({
+  format: "preference",
+  sources: [
+    { name: "reviews", files: filesOf("reviews"), weight: 0.95 },
+    { name: "chats", files: filesOf("chats") },
+  ],
+  steps: [
+    { name: "spam", type: "filter", filter: { keep: "row.kind != 'spam'" } },
+    {
+      name: "columns",
+      type: "map",
+      map: {
+        sources: ["reviews"],
+        rename: [{ from: "good", to: "chosen" }],
+        set: [
+          { field: "prompt", template: "{{title}}: {{question}}" },
+          { field: "rejected", template: "{{bad}}" },
+        ],
+      },
+    },
+    { name: "clean", type: "normalize" },
+    { name: "prose", type: "quality" },
+    { name: "long", type: "length", length: { minWords: 30 } },
+    { name: "english", type: "language", language: { allow: ["en"] } },
+    { name: "same", type: "exactDedup" },
+    { name: "like", type: "nearDedup" },
+    { name: "privacy", type: "pii" },
+    { name: "cases", type: "decontaminate", decontaminate: { against: [{ name: "triage" }] } },
+    { name: "odd", type: "filter", filter: { keep: "!row.chosen.contains('teapot')" } },
+    {
+      name: "mix",
+      type: "aggregate",
+      aggregate: {
+        shares: [
+          { source: "reviews", share: 0.7 },
+          { source: "chats", share: 0.3 },
+        ],
+      },
+    },
+    { name: "some", type: "sample", sample: { rows: 200 } },
+  ],
+  splits: [
+    { name: "train", percent: 90 },
+    { name: "test", percent: 10 },
+  ],
+});
+const CASE = "where can I see which invoice of last year has not been paid";
+const ENGLISH =
+  "the customer asked about an invoice that was paid twice and wanted to know when money would come back because nobody answered her letter from last week while our support team looked into another problem with printers on second floor which did not work after update so we told them that someone will call tomorrow morning before lunch if their account is still locked".split(
+    " ",
+  );
+const GERMAN =
+  "der Kunde fragte nach einer Rechnung die zweimal bezahlt wurde und wollte wissen wann das Geld wieder kommt weil niemand auf seinen Brief aus der letzten Woche geantwortet hat".split(
+    " ",
+  );
+
+/** Pairs of answers; by turns some of what each step is there for. */
+function preferences(source: string, seed: number): string {
+  const lines: string[] = [];
+  const text = (key: string, words: number, from = ENGLISH) => {
+    const bytes = createHash("shake128", { outputLength: words }).update(`${seed} ${key}`).digest();
+    return Array.from(bytes, (byte) => from[byte % from.length]).join(" ");
+  };
+  for (let i = 0; i < ROWS_A_FILE; i++) {
+    // The last of each ten is the one before, or like it.
+    const of = i % 10 === 9 ? i - 1 : i;
+    const size = i % 14 === 3 ? 4 : 50;
+    const question = `${text(`question ${of}`, size, i % 12 === 5 ? GERMAN : ENGLISH)}${i % 20 === 9 ? " again" : ""}`;
+    const good = `${text(`good ${of}`, size, i % 12 === 5 ? GERMAN : ENGLISH)}${i % 16 === 1 ? " teapot" : ""}${i % 18 === 7 ? ` ${CASE}` : ""}`;
+    const bad =
+      i % 22 === 2
+        ? "### ".repeat(80)
+        : `${text(`bad ${of}`, size)}${i % 15 === 4 ? ` m${i}@example.org` : ""}`;
+    const kind = i % 25 === 6 ? "spam" : "ticket";
+    const row =
+      source === "reviews"
+        ? { kind, title: "Cafe\u0301", question, good, bad }
+        : { kind, prompt: `${question}  `, chosen: good, rejected: bad };
+    lines.push(JSON.stringify(row));
   }
   return `${lines.join("\n")}\n`;
 }
@@ -97,6 +185,45 @@ describe("the artifact", () => {
     expect(killed).toBe(3);
     expect((await artifactOf("rows", spec, result, [], scratch, pool)).digest).toBe(digest);
   }, 120_000);
+
+  test("is the same on any number of threads with every kind of step, whose counts add up", async () => {
+    // Four files each, so that the threads have something to do by turns.
+    const sources = await Promise.all(
+      everyStep.sources.map(async ({ name, files = [] }, of) => ({
+        name,
+        files: await Promise.all(
+          files.map(async ({ path }, part) => {
+            const text = preferences(name, 4 * of + part);
+            await writeFile(join(folder, path), text);
+            return { path, file: join(folder, path), digest: blobDigest(text) };
+          }),
+        ),
+      })),
+    );
+    const cases = new Map([["triage", [CASE]]]);
+    const digests: string[] = [];
+    for (const threads of [0, 2, 4]) {
+      const scratch = await mkdtemp(join(folder, "scratch-"));
+      const files = inputFiles(everyStep, sources);
+      await using pool = new Pool({ spec: everyStep, cases, files: files.names }, threads);
+      const result = await runEngine({ spec: everyStep, sources, cases, folder: scratch }, files, pool);
+      digests.push((await artifactOf("rows", everyStep, result, [], scratch, pool)).digest);
+      const { read, steps, splits } = summaryOf(everyStep, result);
+      expect(read).toBe(8 * ROWS_A_FILE);
+      const counted = steps.map(({ name }) => name).filter((name) => name !== "weights");
+      expect(counted).toEqual(everyStep.steps.map(({ name }) => name));
+      // Each has had something to do: none is the same because it did nothing.
+      expect(steps.filter(({ dropped, changed }) => dropped + changed === 0)).toEqual([]);
+      const kept = splits.reduce((sum, split) => sum + split.rows, 0);
+      expect(kept).toBe(200);
+      expect(steps.reduce((sum, { dropped }) => sum + dropped, kept)).toBe(read);
+      // What one step leaves is what the next one is given.
+      const left = [read, ...steps.map(({ rows, dropped }) => rows - dropped)];
+      expect([...steps.map(({ rows }) => rows), kept]).toEqual(left);
+    }
+    expect(digests[0]).toMatch(/^sha256:/);
+    expect(new Set(digests).size).toBe(1);
+  }, 240_000);
 
   test("has the same rows from gzip as from what was packed", async () => {
     const text = rows(200);

@@ -158,6 +158,72 @@ describe("reading", () => {
   });
 });
 
+describe("preference rows", () => {
+  const format = "preference";
+  const choice = (prompt: string, chosen: string, rejected: string) => ({ prompt, chosen, rejected });
+
+  test("are read from JSONL, CSV and Parquet, extra columns left out", async () => {
+    const rows = [choice("a, b", "yes", "no"), choice("c", "nö", "ja")];
+    const csv = 'rejected,prompt,note,chosen\nno,"a, b",x,yes\nja,c,y,nö\n';
+    const columnData = (["rejected", "prompt", "chosen"] as const).map((name) => ({
+      ...{ name, type: "STRING" as const },
+      data: rows.map((row) => row[name]),
+    }));
+    const files = [
+      lines(...rows.map((row) => ({ ...row, score: 3 }))),
+      { path: "a.csv", data: bytes(csv) },
+      { path: "a.parquet", data: new Uint8Array(parquetWriteBuffer({ columnData })) },
+    ];
+    for (const file of files) {
+      const { read, splits } = await run(file, { format });
+      expect([read, splits[0]?.rows.map(({ row }) => row)]).toEqual([2, rows]);
+    }
+  });
+
+  test.each([
+    [{ prompt: "a", chosen: "b" }, "the column rejected is missing"],
+    [{ prompt: "a", rejected: "b" }, "the column chosen is missing"],
+    [{ ...choice("a", "b", "c"), rejected: ["c"] }, "rejected must be text, not a list"],
+  ])("that are none are named: %j", async (row, reason) => {
+    await expect(run(lines(choice("a", "b", "c"), row), { format })).rejects.toThrow(
+      `1 bad rows: rows.jsonl:2: ${reason}`,
+    );
+  });
+
+  test("are looked at in both answers by every step", async () => {
+    const rows = [
+      choice("p", "ask ada@example.org", "or bob@example.org"),
+      choice("p", "same", "one"),
+      choice("p", "same", "other"),
+      choice("p", "same", "one"),
+      choice("p", "fine", "tell me: is it here, please"),
+    ];
+    const { steps, splits } = await run(
+      lines(...rows),
+      {
+        format,
+        steps: [
+          { name: "privacy", type: "pii" },
+          { name: "same", type: "exactDedup" },
+          { name: "cases", type: "decontaminate", decontaminate: { against: [{ name: "suite" }] } },
+          { name: "words", type: "filter", filter: { keep: "words >= 3 && row.rejected != 'other'" } },
+        ],
+      },
+      { suite: ["is it here"] },
+    );
+    expect(splits[0]?.rows.map(({ row }) => row)).toEqual([
+      choice("p", "ask [EMAIL]", "or [EMAIL]"),
+      choice("p", "same", "one"),
+    ]);
+    expect(steps.map(({ name, dropped, changed }) => [name, dropped, changed])).toEqual([
+      ["privacy", 0, 1],
+      ["same", 1, 0],
+      ["cases", 1, 0],
+      ["words", 1, 0],
+    ]);
+  });
+});
+
 describe("steps", () => {
   test("normalize: NFC, line ends, invisible characters", async () => {
     const { splits, steps } = await run(
@@ -341,6 +407,16 @@ describe("what is published", () => {
         asyncBufferFrom(await bytesOf(files.find(({ path }) => path === "train.parquet")!)),
       ),
     ).toEqual([pair("a\nb"), pair("ü")]);
+  });
+
+  test("has the columns of preference rows in Parquet, and their canonical form in JSON lines", async () => {
+    const row = { prompt: "a", chosen: "ü", rejected: "c" };
+    const { files } = await artifactOf(lines(row), { format: "preference" });
+    const of = (path: string) => bytesOf(files.find((each) => each.path === path)!);
+    expect(await parquetReadObjects(asyncBufferFrom(await of("train.parquet")))).toEqual([row]);
+    expect(new TextDecoder().decode(await of("train.jsonl"))).toBe(
+      '{"chosen":"ü","prompt":"a","rejected":"c"}\n',
+    );
   });
 
   test("gates name what is not met", async () => {
