@@ -5,7 +5,7 @@
  *
  * Of several rounds, in which the tools take turns, the least time of each counts.
  *
- *   npm run bench -- dedup [--rows 100000,1000000] [--threads 2] [--sample 2000] [--rounds 1]
+ *   npm run bench -- dedup [--rows 100000,1000000] [--threads 2] [--sample 2000] [--rounds 3]
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -25,7 +25,7 @@ const { values: options } = parseArgs({
     rows: { type: "string", default: "100000,1000000" },
     threads: { type: "string", default: "2" },
     sample: { type: "string", default: "2000" },
-    rounds: { type: "string", default: "1" },
+    rounds: { type: "string", default: "3" },
   },
 });
 const here = join(import.meta.dirname, "dedup");
