@@ -16,20 +16,26 @@ const GIVEN = {
   torch: "SLIPWAY_TRAIN_TORCH",
   tensorflow: "SLIPWAY_TRAIN_TENSORFLOW",
   mlflow: "SLIPWAY_MLFLOW",
+  dev: "SLIPWAY_TRAIN_DEV",
 } as const;
+/** Their environments have what checks and tests need beside it. */
+const FRAMEWORKS: ReadonlySet<string> = new Set<Framework>(["torch", "tensorflow"]);
 
-/** The Python of a framework's environment, from the lock files: cached, or named by a variable. */
+/**
+ * The Python of a framework's environment, of MLflow's, or of one with what checks and tests need and nothing else:
+ * from the lock files, cached, or named by a variable.
+ */
 export async function python(set: keyof typeof GIVEN): Promise<string> {
   const given = process.env[GIVEN[set]];
   if (given) return join(given, "bin", "python");
   const install = join(TRAINER, "install.sh");
-  const locks = [`${set}.txt`, "dev.txt"].map((name) => join(TRAINER, "requirements", name));
+  const locks = [...new Set([`${set}.txt`, "dev.txt"])].map((name) => join(TRAINER, "requirements", name));
   const inputs = await digestFiles([install, join(TRAINER, "cpu_only.py"), ...locks], TRAINER);
   const artifact = { name: `train-${set}`, version: "python3", inputs };
   const folder = await cached(artifact, { report }, async (draft) => {
-    report(`installing ${set}: some minutes`);
+    report(`installing ${set}: ${set === "dev" ? "a minute" : "some minutes"}`);
     const log = join(draft, "log");
-    await run(install, [set, join(draft, "env"), ...(set === "mlflow" ? [] : ["dev"])], log);
+    await run(install, [set, join(draft, "env"), ...(FRAMEWORKS.has(set) ? ["dev"] : [])], log);
     // Commands begin with the path of their Python, which is where this folder will be.
     const moved = 'grep -rlI "$0" "$0/env/bin" | xargs -r sed -i "s#$0#$1#g"';
     await run("sh", ["-c", moved, draft, artifactPath(artifact)], log);
