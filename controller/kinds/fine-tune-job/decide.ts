@@ -5,7 +5,7 @@ import { condition, reconciling } from "../../runtime/conditions.ts";
 import { requestedAt } from "../../runtime/status.ts";
 import { revisionFields } from "../types.ts";
 import { failed, stillThere, succeeded } from "./finished.ts";
-import { advanceHosted, cancelFormer, wasCancelled } from "./hosted/decide.ts";
+import { advanceHosted, cancelFormer, isUnsubmitted, wasCancelled } from "./hosted/decide.ts";
 import { childName } from "./manifests.ts";
 import { type FineTuneDecision, none, type ObservedJob, sameTraining } from "./observed.ts";
 import { resultOf } from "./reports.ts";
@@ -30,7 +30,7 @@ export function decide(observed: ObservedJob, now: Date): FineTuneDecision {
     onChange: job.spec.runPolicy.onChange,
     asked: asked !== undefined && asked !== before.lastHandledRequestedAt,
     hold: job.spec.suspend === true,
-    idle: isIdle(observed, before.training),
+    idle: isIdle(observed, before.training, wanted),
     stored: !hasCondition(before.conditions, "Ready", "ArtifactMissing"),
     commit,
     report,
@@ -71,8 +71,16 @@ function hosted(
 }
 
 /** A training that has not said anything is not under way; neither is one whose Job is gone. */
-function isIdle({ job, report, work }: ObservedJob, training: Training | undefined): boolean {
-  if (!training || job.spec.backend === "openai") return false;
+function isIdle(
+  observed: ObservedJob,
+  training: Training | undefined,
+  wanted: Wanted | { missing: unknown },
+): boolean {
+  const { job, report, work } = observed;
+  if (!training) return false;
+  if (job.spec.backend === "openai")
+    // Submitted again it would be what the spec says now, under the name of what it was made for.
+    return "identity" in wanted && wanted.identity !== training.identity && isUnsubmitted(observed, training);
   return !report(inputOf(training)) || !work(childName(job, training)).job;
 }
 

@@ -171,6 +171,37 @@ test("another training waits until the former is cancelled at the provider", () 
   expect(world.job.status?.training?.identity).not.toBe(former.identity);
 });
 
+test("by Manual a change is not submitted under the name of what was started, nor does it touch what runs", () => {
+  const runPolicy = { onChange: "Manual" };
+  const changed = { runPolicy, hyperparameters: { epochs: 2 } };
+  const refused = new World(spec({ runPolicy }));
+  refused.step();
+  const former = refused.job.status!.training!;
+  refused.set("submit", failed("ProviderUnauthorized", false));
+  refused.step();
+  refused.change(changed);
+  // Another one, but what the provider may have of the former is cancelled before.
+  expect(names(refused.step())).toEqual(["cancel 1"]);
+  refused.set("cancel", succeeded({ cancelled: 0 }));
+  refused.outcomes.delete("submit");
+  expect(names(refused.step())).toEqual(["submit 1"]);
+  expect(refused.job.status?.training?.identity).not.toBe(former.identity);
+
+  const started = new World(spec({ runPolicy })).set("submit", succeeded(JOB)).set("poll", succeeded(JOB));
+  started.step();
+  started.change(changed);
+  const left = started.step();
+  expect([names(left), conditionsOf(left).at(-1)]).toEqual([
+    ["submit 1", "poll 1"],
+    "UpToDate=False/Changed",
+  ]);
+  expect(started.job.status?.training?.identity).toBe(former.identity);
+  // Also where the state folder with the log of effects was lost.
+  started.outcomes.clear();
+  expect(names(started.step())).toEqual(["submit 1"]);
+  expect(started.job.status?.training?.identity).toBe(former.identity);
+});
+
 test("suspend pauses the job, and its end resumes it", () => {
   const world = new World().set("submit", succeeded(JOB)).set("poll", succeeded(JOB));
   world.step();

@@ -47,6 +47,12 @@ export function cancelFormer(
   );
 }
 
+/** Whether the provider has not said that it has a job of this training; it may have one that it did not tell of. */
+export function isUnsubmitted(observed: ObservedHosted, training: Training): boolean {
+  const state = observed.effect(submitRequest(observed, training))?.state;
+  return observed.job.status?.hosted === undefined && state !== "Running" && state !== "Succeeded";
+}
+
 /** Whether a job of the training with this input was cancelled by us: what is asked for again needs another. */
 export function wasCancelled(observed: ObservedHosted, input: string): boolean {
   const outcome = observed.effect(cancelRequest(observed, input));
