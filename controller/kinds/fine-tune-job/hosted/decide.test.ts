@@ -187,6 +187,15 @@ test("by Manual a change is not submitted under the name of what was started, no
   expect(names(refused.step())).toEqual(["submit 1"]);
   expect(refused.job.status?.training?.identity).not.toBe(former.identity);
 
+  // What is being submitted, or was a moment ago, is not another one's.
+  for (const outcome of [running(), succeeded(JOB)]) {
+    const world = new World(spec({ runPolicy }));
+    world.step();
+    world.set("submit", outcome).change(changed);
+    expect(names(world.step())).toContain("submit 1");
+    expect(world.job.status?.training?.identity).toBe(former.identity);
+  }
+
   const started = new World(spec({ runPolicy })).set("submit", succeeded(JOB)).set("poll", succeeded(JOB));
   started.step();
   started.change(changed);
