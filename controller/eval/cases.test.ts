@@ -26,9 +26,24 @@ describe("JSONL", () => {
     ]);
     expect(loaded.cases.map(({ id }) => id)).toEqual(["a", "d"]);
     expect(loaded.errors.map(({ location }) => location)).toEqual([
-      { file: "a.jsonl", line: 2 },
-      { file: "a.jsonl", line: 3, field: "assert[0].type" },
+      { file: "a.jsonl", line: 2, column: 1 },
+      { file: "a.jsonl", line: 3, column: 1, field: "assert[0].type" },
     ]);
+  });
+
+  test.each([
+    [
+      "a comma is missing",
+      '{"id": "b" "expected": "x"}',
+      /^a\.jsonl:2:12: not JSON: Expected ',' or '}'[^:]*$/,
+    ],
+    ["the line is indented", '  {"id": "b",}', /^a\.jsonl:2:14: not JSON: /],
+    ["a case is wrong in an indented line", '\t{"id": 1}', /^a\.jsonl:2:2: id: /],
+    ["the parser tells no place", '  {"id": nope}', /^a\.jsonl:2:3: not JSON: .*nope/],
+    ["the text looks like a place", 'x " at position 7"', /^a\.jsonl:2:1: not JSON: .* at position 7/],
+    ["the line ends too soon", '{"id":', /^a\.jsonl:2:1: not JSON: Unexpected end of JSON input/],
+  ])("the column is where the parser stopped, else where the case begins: %s", (_, line, message) => {
+    expect(errorsOf("a.jsonl", `{"id":"a"}\n${line}\n`)).toEqual([expect.stringMatching(message)]);
   });
 });
 
@@ -44,11 +59,11 @@ describe("YAML", () => {
 
   test.each([
     ["what does not parse", "- id: a\n- id: [b\n", /cases\.yaml:\d+:\d+: /],
-    ["no list", "id: a\n", /cases\.yaml:1: not a list of cases/],
+    ["no list", "# cases\nid: a\n", /cases\.yaml:2:1: not a list of cases/],
     [
       "an alias bomb",
       `- &a [x,x,x,x,x,x,x,x,x,x]\n${Array.from({ length: 6 }, (_, i) => `- &${"bcdefg"[i]} [${Array(10).fill(`*${"abcdef"[i]}`)}]`).join("\n")}\n`,
-      /cases\.yaml:/,
+      /cases\.yaml:1:1: /,
     ],
   ])("refuses %s", (_, content, message) => {
     const errors = errorsOf("cases.yaml", content);
@@ -108,20 +123,20 @@ describe("CSV", () => {
     expect(cases[0]!.assert).toEqual([{ ...expected, weight: 1 }]);
   });
 
-  test("errors name the line on which the row begins", () => {
+  test("errors name the place at which the row begins", () => {
     const csv = 'q,__expected\n"two\nlines",contains:x\nc,similar(0.8):y\nd,latency\n';
     expect(errorsOf("a.csv", csv)).toEqual([
-      expect.stringMatching(/^a\.csv:4: similar is not a grader here/),
-      expect.stringMatching(/^a\.csv:5: latency needs a threshold/),
+      expect.stringMatching(/^a\.csv:4:1: similar is not a grader here/),
+      expect.stringMatching(/^a\.csv:5:1: latency needs a threshold/),
     ]);
   });
 
   test.each([
-    ["a,a\n1,2\n", /a\.csv:1: column "a" is there twice/],
-    ["a,__prefix\n1,2\n", /a\.csv:1: column __prefix is not supported/],
-    ["a,b\n1\n", /a\.csv:2: /],
-    ['a\n"1\n', /a\.csv:\d: /],
-    ["a,critical\n1,maybe\n", /a\.csv:2: critical is "maybe"/],
+    ["a,a\n1,2\n", /^a\.csv:1:1: column "a" is there twice/],
+    ["a,__prefix\n1,2\n", /^a\.csv:1:1: column __prefix is not supported/],
+    ["a,b\n1\n", /^a\.csv:2:1: /],
+    ['a\n"1\n', /^a\.csv:\d:1: /],
+    ["a,critical\n1,maybe\n", /^a\.csv:2:1: critical is "maybe"/],
   ])("refuses %j", (csv, message) => expect(errorsOf("a.csv", csv)[0]).toMatch(message));
 
   test("promptfoo's own CSV gives promptfoo's own verdicts", async () => {
@@ -147,8 +162,8 @@ describe("all together", () => {
     );
     expect(cases.map(({ id }) => id)).toEqual(["x", "y", "z"]);
     expect(errors.map(describeError)).toEqual([
-      expect.stringContaining("a.jsonl:1: case x is already at spec.cases.inline[0]"),
-      expect.stringContaining("b.yaml:2:3: case y is already at a.jsonl:2"),
+      expect.stringContaining("a.jsonl:1:1: case x is already at spec.cases.inline[0]"),
+      expect.stringContaining("b.yaml:2:3: case y is already at a.jsonl:2:1"),
     ]);
   });
 

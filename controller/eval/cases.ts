@@ -12,7 +12,10 @@ export interface CaseFile {
 
 export interface LoadedCases {
   readonly cases: readonly EvalCase[];
-  /** InvalidCase, each with file, line and, where it is known, column and field; at most 100. */
+  /**
+   * InvalidCase, at most 100: each with file, line and column, and the field where it is known; a fault of a whole file
+   * (too large, of an unknown kind) has no line.
+   */
   readonly errors: readonly SlipwayError[];
 }
 

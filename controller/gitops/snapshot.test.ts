@@ -228,16 +228,16 @@ describe("loadSnapshot", () => {
     expect(snapshot.objects.map(({ kind }) => kind)).toEqual(["PromptTemplate", "ModelDeployment"]);
   });
 
-  it("tells of a bad case with its line in the case file", async () => {
+  it("tells of a bad case with its place in the case file", async () => {
     const snapshot = await load({
       "a.yaml": [prompt("p"), model("m"), suite("s", FILES)].join("---\n"),
       "cases/a.jsonl": '{"id":"one"}\n\n{"id":"two","vrs":{}}\nnot json\n{"id":"one"}\n',
     });
     const errors = told(snapshot);
     expect(errors.map(([place]) => place)).toEqual([
-      expect.stringMatching(/^cases\/a\.jsonl:4/),
-      expect.stringMatching(/^cases\/a\.jsonl:3/),
-      expect.stringMatching(/^cases\/a\.jsonl:5/),
+      expect.stringMatching(/^cases\/a\.jsonl:4:1$/),
+      expect.stringMatching(/^cases\/a\.jsonl:3:1$/),
+      expect.stringMatching(/^cases\/a\.jsonl:5:1$/),
     ]);
     for (const [, message, of] of errors) {
       expect(message).toMatch(/.{5}/);
@@ -259,7 +259,7 @@ describe("loadSnapshot", () => {
     });
     expect(told(file)).toEqual([
       [
-        "cases/a.jsonl:1",
+        "cases/a.jsonl:1:1",
         expect.stringMatching(/^case one is already at spec\.cases\.inline\[1\]/),
         "EvalSuite/s",
       ],

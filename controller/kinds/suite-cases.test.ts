@@ -14,7 +14,7 @@ test("cases come from the spec and from files", async () => {
 });
 
 test.each([
-  ["a line that is no case", files("c.jsonl", "bad"), "InvalidCases", /^c\.jsonl:2/, false],
+  ["a line that is no case", files("c.jsonl", "bad"), "InvalidCases", /^c\.jsonl:2:1: /, false],
   ["a file without a digest", files("c.jsonl"), "Unresolved", /^case file c\.jsonl has no digest/, true],
 ])("%s is named with its place", async (_, section, code, message, retryable) => {
   const refusal = { code, message: expect.stringMatching(message), retryable };

@@ -1,5 +1,5 @@
 import { CsvError, parse } from "csv-parse/sync";
-import { SlipwayError } from "../../errors.ts";
+import { SlipwayError, type SourceLocation } from "../../errors.ts";
 import { parseAssertion } from "./assertion-text.ts";
 import { caseError, type RawCase, type RawCases, tooMany } from "./raw-case.ts";
 
@@ -17,6 +17,8 @@ const UNSUPPORTED = ["__prefix", "__suffix", "__providerOutput", "__threshold", 
  * passed over; every other column is a variable. A row without an `id` is named after file and row.
  */
 export function readCsv(path: string, text: string, maxCases: number): RawCases {
+  // The parser tells lines only: a row is told at its beginning.
+  const at = (line: number): SourceLocation => ({ file: path, line, column: 1 });
   let rows: Row[];
   try {
     rows = parse(text, {
@@ -30,13 +32,13 @@ export function readCsv(path: string, text: string, maxCases: number): RawCases 
     const line = typeof error.lines === "number" ? error.lines : 1;
     return {
       cases: [],
-      errors: [caseError({ file: path, line }, error.message, "quote a text that holds a comma or a quote")],
+      errors: [caseError(at(line), error.message, "quote a text that holds a comma or a quote")],
     };
   }
   const [head, ...body] = rows;
   const header = head?.record.map((name) => name.trim()) ?? [];
   const problem = headerProblem(header);
-  if (problem !== undefined) return { cases: [], errors: [caseError({ file: path, line: 1 }, problem)] };
+  if (problem !== undefined) return { cases: [], errors: [caseError(at(1), problem)] };
 
   if (body.length > maxCases) return { cases: [], errors: [tooMany(path)] };
   const cases: RawCase[] = [];
@@ -44,7 +46,7 @@ export function readCsv(path: string, text: string, maxCases: number): RawCases 
   let previous = head?.info.lines ?? 1;
   for (const [index, { record, info }] of body.entries()) {
     // The parser counts the lines that were read; a record begins after the one before.
-    const location = { file: path, line: previous + 1 };
+    const location = at(previous + 1);
     previous = info.lines;
     try {
       cases.push({ value: toCase(header, record, nameOf(path, index + 1)), location });

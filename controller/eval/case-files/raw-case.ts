@@ -7,6 +7,7 @@ export const MAX_CASES = 100_000;
 /** A case as it stands in a file, not yet validated. */
 export interface RawCase {
   readonly value: unknown;
+  /** Where it begins; in a file with line and column. */
   readonly location: SourceLocation;
   /** The place of a member, where the format knows it better than the case's. */
   readonly locate?: (path: readonly PropertyKey[]) => SourceLocation;

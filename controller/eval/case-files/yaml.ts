@@ -23,7 +23,7 @@ export function readYaml(path: string, text: string, maxCases: number): RawCases
   if (!isSeq(contents)) {
     return {
       cases: [],
-      errors: [caseError({ file: path, line: 1 }, "not a list of cases", "begin each case with `- id: …`")],
+      errors: [caseError(at(offsetOf(contents)), "not a list of cases", "begin each case with `- id: …`")],
     };
   }
   if (contents.items.length > maxCases) return { cases: [], errors: [tooMany(path)] };
@@ -36,7 +36,7 @@ export function readYaml(path: string, text: string, maxCases: number): RawCases
   try {
     values = document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    return { cases: [], errors: [caseError({ file: path, line: 1 }, (error as Error).message)] };
+    return { cases: [], errors: [caseError(at(offsetOf(contents)), (error as Error).message)] };
   }
   const cases = (values as unknown[]).map((value, index) => {
     const location = at(offsetOf(contents.items[index]));

@@ -82,7 +82,7 @@ describe("storeBundle", () => {
       storeBundle(input({ files: [{ path: "cases.jsonl", digest }] }), blobs),
     ).rejects.toMatchObject({
       code: "InvalidCases",
-      message: expect.stringMatching(/^cases\.jsonl:2/),
+      message: expect.stringMatching(/^cases\.jsonl:2:1: /),
       retryable: false,
     });
   });
