@@ -48,6 +48,17 @@ test("without Go the error says what to install", async () => {
   });
 });
 
+test("a Go that is too old is named, and which one would do", async () => {
+  const go = join(folder, "go");
+  await writeFile(go, "#!/bin/sh\necho go1.23.9\n", { mode: 0o755 });
+  vi.stubEnv("PATH", `${folder}:/usr/bin:/bin`);
+  await expect(goBuild(hello())).rejects.toMatchObject({
+    code: "GoTooOld",
+    message: "hello 1.0 needs Go 1.24 or newer, found go1.23.9",
+    hint: expect.stringContaining("go.dev/dl"),
+  });
+});
+
 describe.skipIf(!isRecentGo(goVersion))("with Go", () => {
   test("a program is compiled with its version in it", async () => {
     await writeFile(

@@ -60,8 +60,8 @@ export function goInputs(build: Pick<GoBuild, "tags" | "variables">): string[] {
 }
 
 /**
- * Compiles a program with the installed Go (1.24 or newer; it fetches a newer toolchain by itself when
- * the module asks for one). Minutes when nothing is in Go's own build cache; progress counts packages.
+ * Compiles a program with the installed Go (1.24 or newer; it fetches a newer toolchain by itself when the module asks
+ * for one, unless GOTOOLCHAIN forbids that). Minutes when nothing is in Go's own build cache; progress counts packages.
  */
 export async function goBuild(build: GoBuild): Promise<void> {
   await requireGo(build);
@@ -100,7 +100,7 @@ export async function goBuild(build: GoBuild): Promise<void> {
     build.signal?.throwIfAborted();
     if (code !== 0) {
       throw new SlipwayError("BuildFailed", `compiling ${build.title} failed:\n${tail.join("\n")}`, {
-        hint: "Go needs its module proxy (GOPROXY), about 6 GB of free disk and, for Gitea, a C compiler",
+        hint: "Go needs its module proxy (GOPROXY), from which it also fetches a newer Go that a go.mod asks for, about 6 GB of free disk and, for Gitea, a C compiler",
       });
     }
   } finally {
@@ -116,12 +116,12 @@ async function requireGo(build: GoBuild): Promise<void> {
   }).catch((cause: unknown) => {
     throw new SlipwayError("GoMissing", `${build.title} must be compiled here, and Go is not installed`, {
       cause,
-      hint: "install Go 1.24 or newer (https://go.dev/dl/), or Docker and kind, or name a cluster with --kubeconfig",
+      hint: "install Go 1.24 or newer (https://go.dev/dl/; it fetches what a go.mod asks for by itself), or Docker and kind, or name a cluster with --kubeconfig",
     });
   });
   if (!isRecentGo(stdout)) {
     throw new SlipwayError("GoTooOld", `${build.title} needs Go 1.24 or newer, found ${stdout.trim()}`, {
-      hint: "install a newer Go from https://go.dev/dl/",
+      hint: "install a newer Go from https://go.dev/dl/: from 1.24 on it fetches what a go.mod asks for by itself",
     });
   }
 }
