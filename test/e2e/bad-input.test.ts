@@ -7,7 +7,12 @@ import { World } from "./world.ts";
 interface Fault {
   readonly files: Record<string, string>;
   /** Where the person has to look. */
-  readonly at: { readonly file: string; readonly line: number; readonly field?: string };
+  readonly at: {
+    readonly file: string;
+    readonly line: number;
+    readonly column: number;
+    readonly field?: string;
+  };
   /** What the message has to say. */
   readonly says: RegExp;
 }
@@ -20,34 +25,34 @@ const message = "  messages:\n    - role: user\n      content: Hello\n";
 const FAULTS: Readonly<Record<string, Fault>> = {
   syntax: {
     files: { "bad/syntax.yaml": `${head("PromptTemplate", "syntax")}  messages: [\n` },
-    at: { file: "bad/syntax.yaml", line: 7 },
+    at: { file: "bad/syntax.yaml", line: 7, column: 1 },
     says: /./,
   },
   "unknown-field": {
     files: { "bad/unknown.yaml": `${head("PromptTemplate", "unknown")}${message}  temprature: 1\n` },
-    at: { file: "bad/unknown.yaml", line: 9, field: "spec.temprature" },
+    at: { file: "bad/unknown.yaml", line: 9, column: 3, field: "spec.temprature" },
     says: /unknown field spec\.temprature/,
   },
   "wrong-type": {
     files: { "bad/type.yaml": `${head("PromptTemplate", "type")}  messages: Hello\n` },
-    at: { file: "bad/type.yaml", line: 6, field: "spec.messages" },
+    at: { file: "bad/type.yaml", line: 6, column: 3, field: "spec.messages" },
     says: /spec\.messages must be an array/,
   },
   "same-name": {
     files: {
       "bad/twins.yaml": `${head("PromptTemplate", "twin")}${message}---\n${head("PromptTemplate", "twin")}${message}`,
     },
-    at: { file: "bad/twins.yaml", line: 4, field: "metadata.name" },
+    at: { file: "bad/twins.yaml", line: 4, column: 3, field: "metadata.name" },
     says: /PromptTemplate\/twin is also in bad\/twins\.yaml:13/,
   },
   "missing-reference": {
     files: { "bad/reference.yaml": yamlOf(suite("lost", 3, { prompt: "nobody", model: "model" })) },
-    at: { file: "bad/reference.yaml", line: 9, field: "spec.targets[0].promptRef.name" },
+    at: { file: "bad/reference.yaml", line: 9, column: 9, field: "spec.targets[0].promptRef.name" },
     says: /PromptTemplate "nobody"/,
   },
   "wrong-version": {
     files: { "bad/version.yaml": `${head("PromptTemplate", "version").replace("v1alpha1", "v1")}${message}` },
-    at: { file: "bad/version.yaml", line: 1, field: "apiVersion" },
+    at: { file: "bad/version.yaml", line: 1, column: 1, field: "apiVersion" },
     says: /write slipway\.dev\/v1alpha1/,
   },
   "bad-case": {
@@ -55,7 +60,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
       "bad/cases.jsonl": '{"id": "a", "expected": "x"}\n{"id": "b", "expected": "x"\n',
       "bad/cases.yaml": `${head("EvalSuite", "cases")}  targets:\n    - name: t\n      promptRef: {name: good}\n      modelRef: {name: model}\n  cases:\n    files: [{path: bad/cases.jsonl}]\n`,
     },
-    at: { file: "bad/cases.jsonl", line: 2 },
+    at: { file: "bad/cases.jsonl", line: 2, column: 28 },
     says: /not JSON/,
   },
 };
@@ -87,7 +92,7 @@ describe("bad input in a repository", () => {
   });
   afterAll(() => world?.[Symbol.asyncDispose]());
 
-  test("each pull request fails at once and its comment names file, line and field", async () => {
+  test("each pull request fails at once and its comment names file, line, column and field", async () => {
     const proposals: [Fault, Proposal][] = [];
     for (const [name, fault] of Object.entries(FAULTS)) {
       proposals.push([fault, await tenant.propose(name, fault.files)]);
@@ -98,7 +103,7 @@ describe("bad input in a repository", () => {
         description: expect.stringMatching(/errors? in the manifests/),
       });
       const body = readable((await tenant.comment(proposal)).body);
-      expect(body).toContain(`${at.file}:${at.line}`);
+      expect(body).toContain(`${at.file}:${at.line}:${at.column}`);
       if (at.field !== undefined) expect(body).toContain(at.field);
       expect(body, proposal.branch).toMatch(says);
     }
@@ -117,12 +122,21 @@ describe("bad input in a repository", () => {
       "beside.yaml": good("beside"),
       "dependent.yaml": yamlOf(suite("dependent", 3, { prompt: "unknown", model: "model" })),
     });
-    const { status } = await tenant.said("InvalidManifests", commit);
+    const repository = await tenant.said("InvalidManifests", commit);
+    const { status } = repository;
     expect(status?.lastAppliedRevision).not.toBe(commit);
     const errors = status?.errors ?? [];
+    // The condition has room for one: it names the first and how many there are beside it.
+    const [first] = errors;
+    expect(Object.keys({ ...files, "fragile.yaml": "" })).toContain(first?.file);
+    expect(readyOf(repository)?.message).toContain(
+      `${first?.file}:${first?.line}:${first?.column}: ${first?.message}`,
+    );
+    expect(readyOf(repository)?.message).toContain(`(and ${errors.length - 1} more)`);
     for (const { at, says } of Object.values(FAULTS)) {
       const found = errors.find(({ file, line }) => file === at.file && line === at.line);
       expect(found, `${at.file}:${at.line} in ${JSON.stringify(errors, null, 1)}`).toBeDefined();
+      expect(found?.column, at.file).toBe(at.column);
       expect(found?.message).toMatch(says);
       if (at.field !== undefined) expect(found?.field).toBe(at.field);
     }
