@@ -10,15 +10,50 @@ import { World } from "./world.ts";
 const CASES = 4;
 const RETRIES = 2;
 
-/** How an endpoint fails, what the EvalRun has to say, and whether trying again could have helped. */
-const FAILURES: Readonly<Record<string, { mode: Mode | "down"; reason: string; retried: boolean }>> = {
-  down: { mode: "down", reason: "ModelUnavailable", retried: true },
-  slow: { mode: "hang", reason: "ModelTimeout", retried: true },
-  limited: { mode: "rate-limited", reason: "ModelRateLimited", retried: true },
-  broken: { mode: "error", reason: "ModelUnavailable", retried: true },
-  garbage: { mode: "garbage", reason: "ModelGarbage", retried: true },
-  misshapen: { mode: "wrong-shape", reason: "ModelGarbage", retried: true },
-  unauthorized: { mode: "unauthorized", reason: "ModelUnauthorized", retried: false },
+interface Failure {
+  readonly mode: Mode | "down";
+  readonly reason: string;
+  /** What the EvalRun's message begins with: where two have one reason, it tells them apart. */
+  readonly says: RegExp;
+  /** Whether trying again could have helped. */
+  readonly retried: boolean;
+}
+
+/** How an endpoint fails, and what the EvalRun has to say. */
+const FAILURES: Readonly<Record<string, Failure>> = {
+  down: { mode: "down", reason: "ModelUnavailable", says: /^no answer: ECONNREFUSED \(check/, retried: true },
+  cut: {
+    mode: "reset",
+    reason: "ModelUnavailable",
+    says: /^no answer: (UND_ERR_SOCKET|ECONNRESET) \(check/,
+    retried: true,
+  },
+  slow: { mode: "hang", reason: "ModelTimeout", says: /^no whole answer within 300 ms;/, retried: true },
+  limited: {
+    mode: "rate-limited",
+    reason: "ModelRateLimited",
+    says: /^HTTP 429: slow down;/,
+    retried: true,
+  },
+  broken: {
+    mode: "error",
+    reason: "ModelUnavailable",
+    says: /^HTTP 500: the model fell over;/,
+    retried: true,
+  },
+  garbage: { mode: "garbage", reason: "ModelGarbage", says: /^the answer is not JSON;/, retried: true },
+  misshapen: {
+    mode: "wrong-shape",
+    reason: "ModelGarbage",
+    says: /^not a chat completion: choices: /,
+    retried: true,
+  },
+  unauthorized: {
+    mode: "unauthorized",
+    reason: "ModelUnauthorized",
+    says: /^HTTP 401: bad key \(check the key/,
+    retried: false,
+  },
 };
 
 /** The prompt that an endpoint fails on; it answers all others, so that main is evaluated. */
@@ -80,7 +115,15 @@ describe("a model's endpoint that fails", () => {
       expect(run?.status).not.toHaveProperty("score");
       expect(run?.status?.gates ?? []).toEqual([]);
       expect(conditionOf(run, "Passing")).toMatchObject({ status: "Unknown", reason: failure.reason });
+      expect(conditionOf(run, "Passing")?.message).toMatch(failure.says);
       expect(conditionOf(run, "Ready")).toMatchObject({ status: "True" });
+      // Counted by the one who asks: who is down counts nothing.
+      const [, made, repeated] = /([\d,]+) calls? made, .* ([\d,]+) repeated/.exec(body) ?? [];
+      expect(Number(made)).toBe(run?.status?.calls?.made);
+      if (failure.retried) {
+        expect(Number(repeated)).toBeGreaterThanOrEqual(RETRIES);
+        expect(Number(repeated)).toBeLessThanOrEqual(RETRIES * CASES);
+      } else expect(Number(repeated)).toBe(0);
       if (failure.mode === "down") return;
 
       // The same request again and again, but no more often than the budget says, and for no more calls than it takes to tell.
