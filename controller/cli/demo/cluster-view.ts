@@ -15,6 +15,9 @@ const run = promisify(execFile);
 export interface ShownStatus {
   readonly revision?: string;
   readonly observedGeneration?: number;
+  /** Of an EvalSuite: its score, and the EvalRun that this is from. */
+  readonly score?: string;
+  readonly lastRun?: string;
   readonly conditions?: readonly {
     readonly type: string;
     readonly status: string;
@@ -84,4 +87,9 @@ export class ClusterView {
 export function isReady({ status, metadata }: ShownObject): boolean {
   const condition = status?.conditions?.find(({ type }) => type === "Ready");
   return condition?.status === "True" && status?.observedGeneration === metadata.generation;
+}
+
+/** Whether a suite is Ready by another run than the given one: right after a merge it is still Ready by the old one. */
+export function isEvaluatedAgain(suite: ShownObject, lastRun: string | undefined): boolean {
+  return isReady(suite) && suite.status?.lastRun !== undefined && suite.status.lastRun !== lastRun;
 }

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GiteaForge } from "../../pr/forge/gitea.ts";
-import { isReady } from "./cluster-view.ts";
+import { isEvaluatedAgain, isReady, type ShownObject } from "./cluster-view.ts";
 import { followRepository } from "./follow.ts";
 import { WorkingCopy } from "./gitea.ts";
 import { expectState, propose } from "./propose.ts";
@@ -21,12 +21,12 @@ export async function playPullRequests(stage: Stage): Promise<readonly string[]>
   const name = "support-triage";
   const repository = `${server.user}/${name}`;
   const forge = new GiteaForge({ apiUrl: `${server.url}/api/v1`, token: server.token, repository });
-  const suiteReady = (report: (message: string) => void) =>
-    view.until("EvalSuite", "triage", "Ready", isReady, {
-      report,
-      signal,
-      timeoutMs: EVALUATION_TIMEOUT_MS,
-    });
+  const suite = (
+    what: string,
+    when: (object: ShownObject) => boolean,
+    report: (message: string) => void,
+  ): Promise<ShownObject> =>
+    view.until("EvalSuite", "triage", what, when, { report, signal, timeoutMs: EVALUATION_TIMEOUT_MS });
 
   const copy = await screen.step(`git push of examples/${name} to ${repository}`, async () => {
     const copy = await WorkingCopy.create(server, name, join(EXAMPLES, name), (clone) =>
@@ -35,10 +35,13 @@ export async function playPullRequests(stage: Stage): Promise<readonly string[]>
     cleanups.push(() => copy.remove());
     return copy;
   });
-  await screen.step("the cluster follows the repository, and the suite runs on main", async (report) => {
-    await followRepository(stage, name);
-    await suiteReady(report);
-  });
+  const first = await screen.step(
+    "the cluster follows the repository, and the suite runs on main",
+    async (report) => {
+      await followRepository(stage, name);
+      return suite("Ready", isReady, report);
+    },
+  );
   screen.show("$ kubectl get slipway", await view.kubectl("get", "slipway"));
 
   const folder = (variant: string) => join(EXAMPLES, "support-triage-prs", variant);
@@ -48,7 +51,7 @@ export async function playPullRequests(stage: Stage): Promise<readonly string[]>
   expectState(good, "success");
   expectState(bad, "failure");
 
-  await screen.step(`merge #${good.pull.number}: the cluster follows`, async (report) => {
+  const merged = await screen.step(`merge #${good.pull.number}: the cluster follows`, async (report) => {
     const before = await view.get("PromptTemplate", "triage", signal);
     await forge.mergePullRequest(good.pull.number, { method: "merge", sha: good.pull.headSha }, signal);
     await waitFor(
@@ -63,9 +66,11 @@ export async function playPullRequests(stage: Stage): Promise<readonly string[]>
       },
       { signal, timeoutMs: 60_000 },
     );
-    await suiteReady(report);
+    const after = (object: ShownObject) => isEvaluatedAgain(object, first.status?.lastRun);
+    return suite("evaluated again", after, report);
   });
   screen.show("$ kubectl get slipway", await view.kubectl("get", "slipway"));
+  screen.line(`  EvalSuite triage: ${first.status?.score} → ${merged.status?.score}\n`);
   return [good.pull.url, bad.pull.url];
 }
 
