@@ -1,17 +1,21 @@
 import type { z } from "zod";
 import { datasetSpec } from "../schemas/dataset.ts";
 import { evalSuiteSpec } from "../schemas/eval-suite.ts";
+import { fineTuneJobSpec } from "../schemas/fine-tune-job.ts";
 import { API_VERSION, type CustomResource } from "../schemas/kind.ts";
 import { modelDeploymentSpec } from "../schemas/model-deployment.ts";
+import { monitorSpec } from "../schemas/monitor.ts";
 import { promptTemplateSpec } from "../schemas/prompt-template.ts";
 
 /** Objects for tests, parsed as the loader parses them. */
 
 const SPECS = {
   Dataset: datasetSpec,
+  FineTuneJob: fineTuneJobSpec,
   PromptTemplate: promptTemplateSpec,
   ModelDeployment: modelDeploymentSpec,
   EvalSuite: evalSuiteSpec,
+  Monitor: monitorSpec,
 } as const;
 
 /** An object whose spec went through the kind's schema, so that defaults are in it. */
