@@ -18,6 +18,7 @@ const component = [
   "controller/kube/{client,watch}.test.ts",
   "controller/sources/**/*.test.ts",
   "controller/data/{engine,kill}.test.ts",
+  "controller/log.test.ts",
   "controller/pr/forge-of.test.ts",
   "controller/pr/forge/{gitea,wire}.test.ts",
   "controller/eval/statistics/coverage.test.ts",

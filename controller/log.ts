@@ -2,7 +2,10 @@ import { type Logger, pino } from "pino";
 
 export type { Logger } from "pino";
 
-/** Keys whose values never reach a log line, wherever they appear up to three levels deep. */
+/**
+ * Keys whose values never reach a log line, wherever they appear up to four levels deep: as deep as the headers of a
+ * request that an error names, `err.request.headers.authorization`.
+ */
 const SECRET_KEYS = [
   "authorization",
   "Authorization",
@@ -25,7 +28,7 @@ export function createLogger(level: string = process.env.SLIPWAY_LOG_LEVEL ?? "i
       base: undefined,
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: {
-        paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]),
+        paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`, `*.*.*.${key}`]),
         censor: "[redacted]",
       },
       serializers: { err: pino.stdSerializers.err },
