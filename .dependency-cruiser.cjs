@@ -71,11 +71,11 @@ const layers = [
   ],
   ["controller/dev", ["controller/kube", "schemas"]],
 ];
-const everywhere = ["controller/errors\\.ts$", "controller/log\\.ts$", "controller/config\\.ts$"];
+const everywhere = ["controller/errors\\.ts$", "controller/log\\.ts$"];
 const pure =
-  "(/decide\\.ts$|/plan\\.ts$|/report\\.ts$|^controller/graph/|^controller/lineage/|^controller/eval/statistics/|^controller/eval/graders/|^controller/eval/template/|^controller/template/)";
+  "(/decide(-job)?\\.ts$|/plan\\.ts$|/report\\.ts$|^controller/pr/report/|^controller/graph/|^controller/lineage/|^controller/eval/statistics/|^controller/eval/graders/|^controller/eval/template/|^controller/template/)";
 const io =
-  "^(node:)?(fs|fs/promises|net|http|https|tls|child_process|worker_threads|sqlite|dns)$|^node_modules/(undici|octokit|openai|simple-git|@kubernetes|pino)";
+  "^(node:)?(fs|fs/promises|net|http|https|tls|child_process|worker_threads|sqlite|dns)$|(^|/)node_modules/(undici|octokit|openai|simple-git|@kubernetes|pino)";
 
 module.exports = {
   forbidden: [
@@ -111,6 +111,8 @@ module.exports = {
     doNotFollow: { path: "node_modules" },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.json" },
-    exclude: { path: "^(dist|node_modules)/" },
+    // Packages are not followed, but must be seen: the rules name some. As Node finds them, or octokit is not found.
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["node", "import", "default"] },
+    exclude: { path: "^dist/" },
   },
 };
