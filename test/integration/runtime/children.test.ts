@@ -21,6 +21,21 @@ const gone = (name: string) =>
     if (!isNotFound(found)) throw new Error(`${name} is still there`);
   });
 
+test("of a child only its metadata is kept in memory", async () => {
+  await world.apply("bare", { children: ["bare-a"], value: "1" });
+  const toy = await world.ready("bare");
+  // The watch may show the child after the toy that has it.
+  const kept = await eventually(() => {
+    const found = running.manager.view.children(ConfigMap, toy.metadata.uid!);
+    expect(found).toHaveLength(1);
+    return found[0]!;
+  });
+  const child = await world.map("bare-a");
+  expect(child.data).toEqual({ value: "1" });
+  expect(kept.metadata).toMatchObject({ uid: child.metadata.uid, labels: child.metadata.labels });
+  expect(Object.keys(kept).sort()).toEqual(["apiVersion", "kind", "metadata"]);
+});
+
 describe("requests", () => {
   test("a new object costs a dry run, a PATCH and a status; nothing after that", async () => {
     await world.apply("new", { children: ["new-a"], value: "1" });
