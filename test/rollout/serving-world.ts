@@ -1,12 +1,9 @@
-import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { request } from "undici";
-import { controlPlaneBinaries } from "../../controller/dev/binaries.ts";
 import { type Cluster, startCluster, stopCluster } from "../../controller/dev/cluster.ts";
 import { controllerImage } from "../../controller/dev/images/controller-image.ts";
 import { importImage } from "../../controller/dev/node/node.ts";
@@ -20,6 +17,7 @@ import { API_VERSION, LABEL_OWNER_UID, LABEL_REVISION } from "../../schemas/kind
 import type { ModelDeployment } from "../../schemas/model-deployment.ts";
 import { getObject, hasCondition, TENANT_ACCOUNT, typeOf, waitForObject } from "../scenario/cluster.ts";
 import { ControllerProcess } from "../scenario/controller.ts";
+import { Kubectl } from "../scenario/kubectl.ts";
 import { waitFor } from "../scenario/wait.ts";
 
 export const TEAM = "team-a";
@@ -39,12 +37,14 @@ export class ServingWorld implements AsyncDisposable {
   readonly stateDir: string;
   controller: ControllerProcess | undefined;
   readonly #port: number;
+  readonly #kubectl: Kubectl;
 
   private constructor(cluster: Cluster, stateDir: string, port: number) {
     this.cluster = cluster;
     this.stateDir = stateDir;
     this.#port = port;
     this.client = KubeClient.fromKubeconfig({ path: cluster.kubeconfigPath });
+    this.#kubectl = new Kubectl(cluster.kubeconfigPath, TEAM);
   }
 
   /** @param prepare brings what else the node needs, before the controller starts */
@@ -139,22 +139,12 @@ export class ServingWorld implements AsyncDisposable {
   }
 
   /** What `kubectl get` prints of a deployment, by column. */
-  async kubectlGet(name: string): Promise<Record<string, string>> {
-    const stdout = await this.kubectl("get", "mdep", name, "-o", "wide");
-    const [header = "", row = ""] = stdout.trimEnd().split("\n");
-    const starts = [...header.matchAll(/\S+/g)].map(({ index }) => index);
-    return Object.fromEntries(
-      starts.map((start, i) => {
-        const end = starts[i + 1];
-        return [header.slice(start, end).trim(), row.slice(start, end).trim()];
-      }),
-    );
+  kubectlGet(name: string): Promise<Record<string, string>> {
+    return this.#kubectl.row("mdep", name);
   }
 
-  async kubectl(...args: string[]): Promise<string> {
-    const program = join(await controlPlaneBinaries({ report: silent }), "kubectl");
-    const all = [`--kubeconfig=${this.cluster.kubeconfigPath}`, "-n", TEAM, ...args];
-    return (await promisify(execFile)(program, all)).stdout;
+  kubectl(...args: string[]): Promise<string> {
+    return this.#kubectl.run(...args);
   }
 
   /** Whether a client gets an answer at this moment, and what it says. */

@@ -1,14 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Job, Pod, Secret } from "../../../controller/kube/resources.ts";
+import { Job, Pod, Secret, Service } from "../../../controller/kube/resources.ts";
 import { artifactManifest } from "../../../schemas/artifact.ts";
+import { LABEL_OWNER_UID } from "../../../schemas/kind.ts";
+import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
+import { type Monitor, PROMETHEUS_METRICS } from "../../../schemas/monitor.ts";
 import { MlflowServer } from "../../mlflow-server.ts";
+import { startPrometheus } from "../../monitoring/servers.ts";
 import { nodePossible } from "../../node-possible.ts";
-import { getObject, hasCondition, waitForObject } from "../../scenario/cluster.ts";
+import { getObject, hasCondition, typeOf, waitForObject } from "../../scenario/cluster.ts";
 import { waitFor } from "../../scenario/wait.ts";
 import { makeRows, SYSTEM } from "../../train/rows.ts";
-import { isReady, messageOf, reasonOf, TEAM, TrainingWorld } from "./training-world.ts";
+import { isReady, MODEL, messageOf, reasonOf, SHORT, TEAM, TrainingWorld } from "./training-world.ts";
 
 const MINUTE = 60_000;
 let world: TrainingWorld;
@@ -29,6 +33,41 @@ const trainTriage = (more: Record<string, unknown> = {}) =>
     mlflow: { trackingUri: mlflow.url, experiment: "tickets", registeredModel: "triage", alias: "candidate" },
     ...more,
   });
+
+/** `kubectl get` shows a share that the trainer has printed, and not an old one. */
+async function expectProgressAsTheTrainerSaysIt(pod: string): Promise<void> {
+  const printed = async () =>
+    [...(await world.kubectl.run("logs", pod)).matchAll(/"percent": (\d+)/g)].map(([, percent]) => percent);
+  const before = await printed();
+  const { PROGRESS } = await world.kubectl.row("ftj", "triage");
+  // What it printed last before that may be on its way.
+  expect((await printed()).slice(Math.max(0, before.length - 3))).toContain(PROGRESS);
+}
+
+/** What a served model says to each case, and the slowest answer in milliseconds. */
+async function answersOf(model: string): Promise<{ texts: string[]; slowestMs: number }> {
+  const { spec } = (await world.client.get(Service, TEAM, model)) as { spec?: { clusterIP?: string } };
+  const texts: string[] = [];
+  let slowestMs = 0;
+  for (const { vars } of CASES) {
+    const messages = [
+      { role: "system", content: SYSTEM },
+      { role: "user", content: vars.question },
+    ];
+    const started = performance.now();
+    const response = await fetch(`http://${spec?.clusterIP}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model, messages, max_tokens: 4, temperature: 0 }),
+      signal: AbortSignal.timeout(2 * MINUTE),
+    });
+    const body = (await response.json()) as { choices: { message: { content: string } }[] };
+    expect(response.status, JSON.stringify(body)).toBe(200);
+    slowestMs = Math.max(slowestMs, performance.now() - started);
+    texts.push(body.choices[0]!.message.content);
+  }
+  return { texts, slowestMs };
+}
 
 async function blob(digest: string): Promise<Buffer> {
   const hex = digest.slice("sha256:".length);
@@ -79,6 +118,7 @@ describe.skipIf(!nodePossible)("a FineTuneJob on a real node", () => {
       const checkpoint = begun.status!.progress!.checkpoint!;
       expect(reasonOf(begun)).toBe("Training");
       expect(begun.status!.progress!.percent).toBeLessThan(100);
+      await expectProgressAsTheTrainerSaysIt(first);
       await world.killTrainers();
 
       const resumed = await world.waitForJob(
@@ -94,6 +134,11 @@ describe.skipIf(!nodePossible)("a FineTuneJob on a real node", () => {
 
       const { status } = await world.waitForJob("triage", "Ready", isReady, 6 * MINUTE);
       expect(status!.progress).toMatchObject({ percent: 100, step: 12, totalSteps: 12 });
+      expect(await world.kubectl.row("ftj", "triage")).toMatchObject({
+        READY: "True",
+        PROGRESS: "100",
+        ARTIFACT: status!.artifact!.digest,
+      });
       const steps = status!.progress!.lossHistory!.map(({ step }) => step);
       expect(steps).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
       expect(status!.metrics!.lastLoss!).toBeLessThan(status!.metrics!.firstLoss! * 0.75);
@@ -181,6 +226,126 @@ describe.skipIf(!nodePossible)("a FineTuneJob on a real node", () => {
   });
 
   test(
+    "is served beside its base and answers otherwise, and a Monitor reads all of the server's figures by way of Prometheus",
+    async () => {
+      const deploy = (name: string, model: object) =>
+        world.apply("ModelDeployment", name, {
+          type: "InCluster",
+          inCluster: {
+            runtime: "Transformers",
+            model,
+            podTemplate: { resources: { requests: { cpu: "100m" }, limits: { cpu: "1" } } },
+          },
+        });
+      await deploy("plain", { source: `hf://${MODEL}`, file: world.weights, endpoint: world.hub.url });
+      await deploy("triage", { fineTuneJobRef: { name: "triage" } });
+      const [served] = await Promise.all(
+        ["triage", "plain"].map((name) =>
+          waitForObject<ModelDeployment>(
+            world.client,
+            ["ModelDeployment", TEAM, name],
+            "Ready",
+            isReady,
+            8 * MINUTE,
+          ),
+        ),
+      );
+      expect(await world.kubectl.row("mdep", "triage")).toMatchObject({ READY: "True", REPLICAS: "1" });
+      const tuned = await answersOf("triage");
+      expect(tuned.texts).not.toEqual((await answersOf("plain")).texts);
+      await world.client.delete(typeOf("ModelDeployment"), TEAM, "plain");
+
+      const labelSelector = `${LABEL_OWNER_UID}=${served!.metadata.uid}`;
+      const pods = (await world.client.list(Pod, { namespace: TEAM, labelSelector })).items;
+      expect(pods).toHaveLength(1);
+      const { podIP } = pods[0]!.status as { podIP: string };
+      const labels = { namespace: TEAM, pod: pods[0]!.metadata.name };
+      await using prometheus = await startPrometheus([{ job: "models", host: `${podIP}:8000`, labels }]);
+      const watch = (limit: number) =>
+        world.apply("Monitor", "triage", {
+          targetRef: { name: "triage" },
+          interval: "2s",
+          prometheus: { url: prometheus.url },
+          signals: PROMETHEUS_METRICS.map((metric) => ({
+            name: metric.toLowerCase(),
+            type: "Prometheus",
+            prometheus: { metric, window: "2m" },
+            // A model that makes no tokens is broken; of everything else more is worse.
+            thresholds:
+              metric === "tokensPerSecond"
+                ? { operator: "Below", alert: 0 }
+                : { alert: metric === "latencyP50" ? limit : 1e9 },
+          })),
+        });
+      await watch(1e9);
+      let slowestMs = 0;
+      const monitor = (what: string, wanted: (monitor: Monitor) => boolean) =>
+        waitFor(
+          `the Monitor to be ${what}`,
+          async () => {
+            slowestMs = Math.max(slowestMs, (await answersOf("triage")).slowestMs);
+            return (await getObject<Monitor>(world.client, "Monitor", TEAM, "triage"))!;
+          },
+          wanted,
+          { timeoutMs: 4 * MINUTE },
+        );
+      const { status } = await monitor("OK in all signals", (object) => object.status?.state === "OK");
+      const value = new Map(status!.signals!.map(({ name, value }) => [name, Number(value)]));
+      expect([...value.keys()].toSorted()).toEqual(PROMETHEUS_METRICS.map((m) => m.toLowerCase()).toSorted());
+      expect(value.get("errorrate")).toBe(0);
+      expect(value.get("queue")).toBe(0);
+      expect(value.get("tokenspersecond")).toBeGreaterThan(0);
+      // A quantile is as fine as the histogram's buckets, which no more than triple.
+      for (const name of [
+        "latencyp50",
+        "latencyp95",
+        "latencyp99",
+        "timetofirsttokenp50",
+        "timetofirsttokenp95",
+      ]) {
+        expect(value.get(name), name).toBeGreaterThan(0);
+        expect(value.get(name), name).toBeLessThan(3 * slowestMs);
+      }
+      expect(await world.kubectl.row("mon", "triage")).toMatchObject({ STATE: "OK", OK: "8/8" });
+
+      await watch(0.001);
+      await monitor("in ALERT", (object) => object.status?.state === "ALERT");
+      expect(await world.kubectl.row("mon", "triage")).toMatchObject({ STATE: "ALERT", OK: "7/8" });
+      await world.client.delete(typeOf("Monitor"), TEAM, "triage");
+      await world.client.delete(typeOf("ModelDeployment"), TEAM, "triage");
+    },
+    20 * MINUTE,
+  );
+
+  test(
+    "whose node is lost says so, and goes on when the node is back",
+    async () => {
+      await world.train("lost");
+      await world.waitForJob(
+        "lost",
+        "training",
+        ({ status }) => status?.progress?.phase === "Training",
+        6 * MINUTE,
+      );
+      await world.freezeNode();
+      try {
+        const lost = await world.waitForJob(
+          "lost",
+          "NodeLost",
+          (job) => reasonOf(job) === "NodeLost",
+          3 * MINUTE,
+        );
+        expect(messageOf(lost)).toMatch(/^node \S+ of pod lost-\S+ does not answer/);
+        expect(hasCondition(lost, "Stalled")).toBe(false);
+      } finally {
+        await world.thawNode();
+      }
+      await world.waitForJob("lost", "Ready", isReady, 6 * MINUTE);
+    },
+    16 * MINUTE,
+  );
+
+  test(
     "says why it cannot train, naming the pod and what to do",
     async () => {
       const limits = { resources: { limits: { memory: "200Mi" } } };
@@ -201,11 +366,19 @@ describe.skipIf(!nodePossible)("a FineTuneJob on a real node", () => {
 
       await world.train("no-rows", { method: "dpo" });
       await world.train("no-memory", { pod: limits });
+      // Each step multiplies the weights by rate and decay, whatever the gradients are.
+      await world.train("no-number", {
+        hyperparameters: { ...SHORT, learningRate: 1e9, weightDecay: 1, maxGradNorm: 0 },
+      });
       expect(messageOf(await wait("no-rows", "BadDataset"))).toMatch(
         /train\.jsonl, row 1 .*chosen and rejected/s,
       );
       expect(messageOf(await wait("no-memory", "OutOfMemory"))).toMatch(
         /^pod no-memory-\S+ .*limits\.memory/s,
+      );
+
+      expect(messageOf(await wait("no-number", "NonFiniteLoss"))).toMatch(
+        /^pod no-number-\S+: .*lower learningRate/s,
       );
 
       // With another image it goes on, here to the next fault.
@@ -219,15 +392,8 @@ describe.skipIf(!nodePossible)("a FineTuneJob on a real node", () => {
     "goes with everything that was made for it",
     async () => {
       const { training } = (await world.job("triage"))!.status!;
-      const type = {
-        group: "slipway.dev",
-        version: "v1alpha1",
-        kind: "FineTuneJob",
-        plural: "finetunejobs",
-        namespaced: true,
-      };
-      for (const name of ["triage", "judged", "no-image", "no-node", "no-model", "no-rows", "no-memory"])
-        await world.client.delete(type, TEAM, name);
+      const { items } = await world.client.list(typeOf("FineTuneJob"), { namespace: TEAM });
+      for (const { metadata } of items) await world.client.delete(typeOf("FineTuneJob"), TEAM, metadata.name);
       await waitFor(
         "Jobs, pods and tokens to be gone",
         async () =>

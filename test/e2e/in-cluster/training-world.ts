@@ -4,10 +4,11 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { type Cluster, startCluster, stopCluster } from "../../../controller/dev/cluster.ts";
 import { type Hub, startHub } from "../../../controller/dev/hub.ts";
+import { controllerImage } from "../../../controller/dev/images/controller-image.ts";
 import { trainerImage } from "../../../controller/dev/images/trainer-image.ts";
 import { ensureWeights } from "../../../controller/dev/model/weights.ts";
 import { runInside } from "../../../controller/dev/node/namespace.ts";
-import { importLayers } from "../../../controller/dev/node/node.ts";
+import { importImage, importLayers } from "../../../controller/dev/node/node.ts";
 import { requireSystemPrograms } from "../../../controller/dev/node/programs.ts";
 import { silent } from "../../../controller/dev/progress.ts";
 import { install, installObjects } from "../../../controller/install/objects.ts";
@@ -18,16 +19,26 @@ import { API_VERSION, LABEL_OWNER_UID } from "../../../schemas/kind.ts";
 import { freePort } from "../../free-port.ts";
 import { getObject, hasCondition, TENANT_ACCOUNT, typeOf, waitForObject } from "../../scenario/cluster.ts";
 import { ControllerProcess } from "../../scenario/controller.ts";
+import { Kubectl } from "../../scenario/kubectl.ts";
 import { makeRows, toJsonLines } from "../../train/rows.ts";
 
 const NAME = "training";
 export const TEAM = "team-a";
 export const MODEL = "smollm/gguf";
+/** A training of a minute or so. */
+export const SHORT = {
+  maxSteps: 12,
+  batchSize: 2,
+  learningRate: 0.002,
+  maxSequenceLength: 64,
+  saveSteps: 3,
+} as const;
 
 /** A real node with the trainer's image, a hub with a small real model and rows, and a controller that pods reach. */
 export class TrainingWorld implements AsyncDisposable {
   readonly stateDir: string;
   readonly client: KubeClient;
+  readonly kubectl: Kubectl;
   readonly hub: Hub;
   readonly weights: string;
   /** Of this machine, as pods reach it. */
@@ -44,6 +55,7 @@ export class TrainingWorld implements AsyncDisposable {
     this.weights = basename(weights);
     this.#port = port;
     this.client = KubeClient.fromKubeconfig({ path: cluster.kubeconfigPath });
+    this.kubectl = new Kubectl(cluster.kubeconfigPath, TEAM);
   }
 
   static async open(): Promise<TrainingWorld> {
@@ -53,6 +65,8 @@ export class TrainingWorld implements AsyncDisposable {
     const image = await trainerImage("torch", options);
     const cluster = await startCluster({ ...options, provider: "local", node: true });
     await importLayers(cluster.node!.pid, image);
+    // Pods that serve fetch their model with it.
+    await importImage(cluster.node!.pid, (await controllerImage(options)).file);
     const weights = await ensureWeights(options);
     const model = join(stateDir, "hub", "model");
     const rows = join(stateDir, "hub", "rows");
@@ -97,13 +111,7 @@ export class TrainingWorld implements AsyncDisposable {
       baseModel: { source: `hf://${MODEL}`, file: this.weights, endpoint: this.hub.url },
       datasetRef: { name: "rows" },
       adapter: { r: 4, alpha: 8, targetModules: ["q_proj", "v_proj"] },
-      hyperparameters: {
-        maxSteps: 12,
-        batchSize: 2,
-        learningRate: 0.002,
-        maxSequenceLength: 64,
-        saveSteps: 3,
-      },
+      hyperparameters: SHORT,
       // Without a request a pod gets what nobody else on the machine wants.
       pod: { resources: { requests: { cpu: "1" } } },
       ...more,
@@ -113,6 +121,18 @@ export class TrainingWorld implements AsyncDisposable {
   /** As the kernel or a dying node does it: nothing is said or stored any more. */
   async killTrainers(): Promise<void> {
     await runInside(this.#cluster.node!.pid, "pkill", ["-KILL", "-f", "slipway_trainer"]);
+  }
+
+  /** Nothing of the node is heard of any more, and what runs on it stands still; `thaw` ends that. */
+  freezeNode = (): Promise<void> => this.#signalNode("STOP");
+  thawNode = (): Promise<void> => this.#signalNode("CONT");
+
+  async #signalNode(signal: "STOP" | "CONT"): Promise<void> {
+    for (const which of [
+      ["-x", "kubelet"],
+      ["-f", "slipway_trainer"],
+    ])
+      await runInside(this.#cluster.node!.pid, "pkill", [`-${signal}`, ...which]);
   }
 
   job(name: string): Promise<FineTuneJob | undefined> {
