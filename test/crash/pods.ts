@@ -59,6 +59,8 @@ export class Pods implements AsyncDisposable {
         const end = new AbortController();
         this.#running.set(uid, end);
         void this.#run(pod, end.signal).catch(async (error: unknown) => {
+          // What waits to ask again when the story is over, or its pod is gone, was ended here and did nothing wrong.
+          if (end.signal.aborted) return;
           if (await this.#isThere(pod)) this.trouble.push(`${pod.metadata.name}: ${String(error)}`);
         });
       }
