@@ -38,10 +38,16 @@ const trainTriage = (more: Record<string, unknown> = {}) =>
 async function expectProgressAsTheTrainerSaysIt(pod: string): Promise<void> {
   const printed = async () =>
     [...(await world.kubectl.run("logs", pod)).matchAll(/"percent": (\d+)/g)].map(([, percent]) => percent);
-  const before = await printed();
-  const { PROGRESS } = await world.kubectl.row("ftj", "triage");
-  // What it printed last before that may be on its way.
-  expect((await printed()).slice(Math.max(0, before.length - 3))).toContain(PROGRESS);
+  await waitFor(
+    "kubectl to show what the trainer prints",
+    async () => {
+      const before = (await printed()).length;
+      const { PROGRESS } = await world.kubectl.row("ftj", "triage");
+      // What it printed last before that may be on its way.
+      return (await printed()).slice(Math.max(0, before - 3)).includes(PROGRESS);
+    },
+    (agree) => agree,
+  );
 }
 
 /** What a served model says to each case, and the slowest answer in milliseconds. */
@@ -289,11 +295,22 @@ describe.skipIf(!nodePossible)("a FineTuneJob on a real node", () => {
           wanted,
           { timeoutMs: 4 * MINUTE },
         );
+      const shown = (state: string, summary: string) =>
+        waitFor(
+          `kubectl to show ${state} ${summary}`,
+          async () => {
+            await answersOf("triage");
+            return world.kubectl.row("mon", "triage");
+          },
+          ({ STATE, OK }) => STATE === state && OK === summary,
+          { timeoutMs: 2 * MINUTE },
+        );
       const { status } = await monitor("OK in all signals", (object) => object.status?.state === "OK");
       const value = new Map(status!.signals!.map(({ name, value }) => [name, Number(value)]));
       expect([...value.keys()].toSorted()).toEqual(PROMETHEUS_METRICS.map((m) => m.toLowerCase()).toSorted());
       expect(value.get("errorrate")).toBe(0);
-      expect(value.get("queue")).toBe(0);
+      // One request at a time: it may be seen on its way to the model.
+      expect(value.get("queue")).toBeLessThanOrEqual(1);
       expect(value.get("tokenspersecond")).toBeGreaterThan(0);
       // A quantile is as fine as the histogram's buckets, which no more than triple.
       for (const name of [
@@ -306,11 +323,11 @@ describe.skipIf(!nodePossible)("a FineTuneJob on a real node", () => {
         expect(value.get(name), name).toBeGreaterThan(0);
         expect(value.get(name), name).toBeLessThan(3 * slowestMs);
       }
-      expect(await world.kubectl.row("mon", "triage")).toMatchObject({ STATE: "OK", OK: "8/8" });
+      await shown("OK", "8/8");
 
       await watch(0.001);
       await monitor("in ALERT", (object) => object.status?.state === "ALERT");
-      expect(await world.kubectl.row("mon", "triage")).toMatchObject({ STATE: "ALERT", OK: "7/8" });
+      await shown("ALERT", "7/8");
       await world.client.delete(typeOf("Monitor"), TEAM, "triage");
       await world.client.delete(typeOf("ModelDeployment"), TEAM, "triage");
     },
