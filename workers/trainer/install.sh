@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a Python environment for the trainer from the lock files; images and tests use the same script.
 #
-#   install.sh torch|torch-cuda|tensorflow|mlflow FOLDER [dev]
+#   install.sh torch|torch-cuda|tensorflow|mlflow|dev FOLDER [dev]
 #
 # With STAGE, the folder will lie at FOLDER without that prefix.
 # Needs Python 3.11 or later ($PYTHON, else python3); torch without CUDA also needs cc and readelf (see cpu_only.py).
@@ -23,8 +23,10 @@ site=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("pure
 # ship templates that are no Python.
 "$folder/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash ${STAGE:+-s "$STAGE" -p /} "$site" \
   > /dev/null || true
-# But where nothing could be compiled, each start would be slow.
-ls "$site"/*/__pycache__ > /dev/null
+if ! ls "$site"/*/__pycache__ > /dev/null 2>&1; then
+  echo "install.sh: nothing in $site could be compiled, and each start would be slow: is the disk full?" >&2
+  exit 1
+fi
 if [ "$set_name" != mlflow ]; then
   # The package itself is found by path: it has no build step.
   echo "$here" > "$site/slipway_trainer.pth"
