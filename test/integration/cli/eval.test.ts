@@ -46,6 +46,21 @@ describe("exit status", () => {
     expect(endpoint.count).toBe(12);
   });
 
+  test("of the suite that --suite names alone", async () => {
+    await project("Well", 4, { min: 0.9 });
+    // The other one fails its gate, and would be seen in calls and in the exit status.
+    const other = suiteFile(9, { min: 0.9 }, { assert: [{ type: "equals", value: "no" }] });
+    await write(folder.path, { "other.yaml": other.replace("name: s\n", "name: other\n") });
+    expect((await evaluate()).code).toBe(1);
+    const named = await evaluate(["--suite", "s"]);
+    expect(named).toMatchObject({ code: 0 });
+    expect(named.stdout).toContain("s: Pass");
+    expect(named.stdout).not.toContain("other");
+    const failing = await evaluate(["--suite", "other"]);
+    expect(failing.code).toBe(1);
+    expect(failing.stdout).not.toContain("s: Pass");
+  });
+
   test("1 when a gate fails, with the worst cases", async () => {
     await project("Badly", 12, { min: 0.9 });
     const { code, stdout } = await evaluate();
