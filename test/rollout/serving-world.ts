@@ -34,17 +34,17 @@ export interface WorldOptions {
 export class ServingWorld implements AsyncDisposable {
   readonly cluster: Cluster;
   readonly client: KubeClient;
+  readonly kubectl: Kubectl;
   readonly stateDir: string;
   controller: ControllerProcess | undefined;
   readonly #port: number;
-  readonly #kubectl: Kubectl;
 
   private constructor(cluster: Cluster, stateDir: string, port: number) {
     this.cluster = cluster;
     this.stateDir = stateDir;
     this.#port = port;
     this.client = KubeClient.fromKubeconfig({ path: cluster.kubeconfigPath });
-    this.#kubectl = new Kubectl(cluster.kubeconfigPath, TEAM);
+    this.kubectl = new Kubectl(cluster.kubeconfigPath, TEAM);
   }
 
   /** @param prepare brings what else the node needs, before the controller starts */
@@ -136,15 +136,6 @@ export class ServingWorld implements AsyncDisposable {
   async podsOf({ metadata }: ModelDeployment): Promise<KubeObject[]> {
     const labelSelector = `${LABEL_OWNER_UID}=${metadata.uid}`;
     return (await this.client.list(Pod, { namespace: TEAM, labelSelector })).items;
-  }
-
-  /** What `kubectl get` prints of a deployment, by column. */
-  kubectlGet(name: string): Promise<Record<string, string>> {
-    return this.#kubectl.row("mdep", name);
-  }
-
-  kubectl(...args: string[]): Promise<string> {
-    return this.#kubectl.run(...args);
   }
 
   /** Whether a client gets an answer at this moment, and what it says. */

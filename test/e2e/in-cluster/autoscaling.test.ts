@@ -83,7 +83,7 @@ describe.skipIf(!nodePossible)("a HorizontalPodAutoscaler", () => {
 
       const load = await world.startLoad("scaled", 8);
       await world.waitFor("scaled", "scaled up", ({ status }) => status?.replicas?.ready === 3, 4 * MINUTE);
-      expect(await world.kubectlGet("scaled")).toMatchObject({ READY: "True", REPLICAS: "3" });
+      expect(await world.kubectl.row("mdep", "scaled")).toMatchObject({ READY: "True", REPLICAS: "3" });
 
       const again = await push("Another description");
       expect([again.spec.description, replicasOf(again)]).toEqual(["Another description", 3]);
@@ -94,14 +94,14 @@ describe.skipIf(!nodePossible)("a HorizontalPodAutoscaler", () => {
       expect(failed).toEqual([]);
       expect((await world.deployment("scaled"))?.status?.replicas?.ready).toBe(3);
 
-      await world.kubectl("delete", "pod", "load", "--now");
+      await world.kubectl.run("delete", "pod", "load", "--now");
       await world.waitFor(
         "scaled",
         "scaled down",
         ({ status }) => status?.replicas?.current === 1,
         4 * MINUTE,
       );
-      expect(await world.kubectlGet("scaled")).toMatchObject({ READY: "True", REPLICAS: "1" });
+      expect(await world.kubectl.row("mdep", "scaled")).toMatchObject({ READY: "True", REPLICAS: "1" });
     },
     12 * MINUTE,
   );

@@ -188,7 +188,7 @@ describe.skipIf(!nodePossible)("what a deployment in the cluster is made from", 
   test(
     "Recreate replaces a model of which two do not fit, and gives way to it again when the next one is bad",
     async () => {
-      const node = JSON.parse(await world.kubectl("get", "node", "-o", "json")) as {
+      const node = JSON.parse(await world.kubectl.run("get", "node", "-o", "json")) as {
         items: { status: { allocatable: { memory: string } } }[];
       };
       const kibibytes = Number.parseInt(node.items[0]!.status.allocatable.memory, 10);

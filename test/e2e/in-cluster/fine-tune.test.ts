@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Job, Pod, Secret, Service } from "../../../controller/kube/resources.ts";
 import { artifactManifest } from "../../../schemas/artifact.ts";
-import { LABEL_OWNER_UID } from "../../../schemas/kind.ts";
 import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
 import { type Monitor, PROMETHEUS_METRICS } from "../../../schemas/monitor.ts";
 import { MlflowServer } from "../../mlflow-server.ts";
@@ -261,8 +260,7 @@ describe.skipIf(!nodePossible)("a FineTuneJob on a real node", () => {
       expect(tuned.texts).not.toEqual((await answersOf("plain")).texts);
       await world.client.delete(typeOf("ModelDeployment"), TEAM, "plain");
 
-      const labelSelector = `${LABEL_OWNER_UID}=${served!.metadata.uid}`;
-      const pods = (await world.client.list(Pod, { namespace: TEAM, labelSelector })).items;
+      const pods = await world.podsOf(served!);
       expect(pods).toHaveLength(1);
       const { podIP } = pods[0]!.status as { podIP: string };
       const labels = { namespace: TEAM, pod: pods[0]!.metadata.name };

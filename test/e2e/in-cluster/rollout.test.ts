@@ -14,7 +14,7 @@ async function expectAgreement(name: string): Promise<Record<string, string>> {
   const row = await waitFor(
     "kubectl to say what a client measures",
     async () => {
-      const shown = await world.kubectlGet(name);
+      const shown = await world.kubectl.row("mdep", name);
       const object = (await world.deployment(name))!;
       const answers = (await world.ask(name)) !== undefined;
       const ready = readyPods(await world.podsOf(object), object);
@@ -23,7 +23,7 @@ async function expectAgreement(name: string): Promise<Record<string, string>> {
         answers,
         ready,
         available: hasCondition(object, "Available"),
-        after: await world.kubectlGet(name),
+        after: await world.kubectl.row("mdep", name),
       };
     },
     ({ shown, answers, ready, available, after }) =>
@@ -60,15 +60,15 @@ describe.skipIf(!nodePossible)("a deployment in the cluster", () => {
       });
 
       // The scale subresource, as an autoscaler uses it.
-      await world.kubectl("scale", "mdep/phases", "--replicas=3");
+      await world.kubectl.run("scale", "mdep/phases", "--replicas=3");
       await world.waitFor("phases", "scaled up", ({ status }) => status?.replicas?.ready === 3);
       expect(await expectAgreement("phases")).toMatchObject({ READY: "True", REPLICAS: "3" });
       const selector = (await world.deployment("phases"))?.status?.selector;
       expect(
-        (await world.kubectl("get", "pods", "-l", selector ?? "", "-o", "name")).trim().split("\n"),
+        (await world.kubectl.run("get", "pods", "-l", selector ?? "", "-o", "name")).trim().split("\n"),
       ).toHaveLength(3);
 
-      await world.kubectl("scale", "mdep/phases", "--replicas=0");
+      await world.kubectl.run("scale", "mdep/phases", "--replicas=0");
       await world.waitFor("phases", "scaled to zero", ({ status }) => status?.replicas?.current === 0);
       expect(await expectAgreement("phases")).toMatchObject({
         READY: "False",
@@ -76,7 +76,7 @@ describe.skipIf(!nodePossible)("a deployment in the cluster", () => {
         REASON: "ScaledToZero",
       });
 
-      await world.kubectl("scale", "mdep/phases", "--replicas=1");
+      await world.kubectl.run("scale", "mdep/phases", "--replicas=1");
       await world.waitReady("phases");
       await world.deploy(
         "phases",

@@ -143,7 +143,7 @@ export class TrainingWorld implements AsyncDisposable {
     return waitForObject<FineTuneJob>(this.client, ["FineTuneJob", TEAM, name], what, wanted, timeoutMs);
   }
 
-  async podsOf({ metadata }: FineTuneJob) {
+  async podsOf({ metadata }: Pick<FineTuneJob, "metadata">) {
     const labelSelector = `${LABEL_OWNER_UID}=${metadata.uid}`;
     return (await this.client.list(Pod, { namespace: TEAM, labelSelector })).items;
   }
