@@ -11,7 +11,8 @@ import { groups, killPoints, sample, seedOf, tableOf } from "./plan.ts";
  */
 const world = await createChainWorld();
 const calm = await runChain(world);
-const all = killPoints(calm.sites);
+// How many Events there are depends on what is told before a kill and after it: crash.test.ts kills at those.
+const all = killPoints(calm.sites).filter(({ site }) => !site.endsWith(" Event"));
 // After a kill on the way to the provider the next process looks for a job for 52 s before it makes one: one such kill
 // is what a sample has time for, and never none.
 const isSlow = ({ site }: KillPoint) => site.startsWith("provider ");

@@ -41,6 +41,7 @@ describe("undisturbed", () => {
       "api apply PromptTemplate",
       "api apply EvalRun",
       "api delete EvalRun",
+      "api create Event",
       "api patch Repository/status",
       "forge create comment",
       "forge update comment",

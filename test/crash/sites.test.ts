@@ -23,6 +23,7 @@ describe("sites at the API server", () => {
     ["POST", `${group}/namespaces/a/evalruns`, "application/json", "api create EvalRun"],
     ["DELETE", `${group}/namespaces/a/evalruns/r`, undefined, "api delete EvalRun"],
     ["PATCH", "/api/v1/namespaces/a/configmaps/c", APPLY, "api apply ConfigMap"],
+    ["POST", "/apis/events.k8s.io/v1/namespaces/a/events", "application/json", "api create Event"],
     ["PUT", `${group}/namespaces/a/repositories/r/status`, undefined, "api update Repository/status"],
   ])("%s %s", (method, url, contentType, site) => {
     expect(kube(method, url, contentType)).toMatchObject({ site, namespace: "a" });
@@ -37,7 +38,6 @@ describe("sites at the API server", () => {
       "dry-run apply EvalSuite",
     ],
     ["PUT", "/apis/coordination.k8s.io/v1/namespaces/slipway-system/leases/l", "lease"],
-    ["POST", "/apis/events.k8s.io/v1/namespaces/a/events", "event"],
   ])("%s %s leaves nothing that lasts", (method, url, label) => {
     expect(kube(method, url, APPLY)).toMatchObject({ site: undefined, label });
   });

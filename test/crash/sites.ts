@@ -12,7 +12,7 @@ export interface Request {
 export interface Classified {
   /** E.g. `api apply EvalRun`, `forge create comment`; undefined for what changes nothing that lasts. */
   readonly site: string | undefined;
-  /** Why it is no site: `read`, `watch`, `dry-run`, `lease`, `event`; the site itself otherwise. */
+  /** Why it is no site: `read`, `watch`, `dry-run`, `lease`; the site itself otherwise. */
   readonly label: string;
   readonly namespace: string | undefined;
 }
@@ -23,8 +23,9 @@ const BUILT_IN: Readonly<Record<string, string>> = {
   jobs: "Job",
   deployments: "Deployment",
   services: "Service",
+  events: "Event",
 };
-const IGNORED: Readonly<Record<string, string>> = { leases: "lease", events: "event" };
+const IGNORED: Readonly<Record<string, string>> = { leases: "lease" };
 
 function kindOf(plural: string): string {
   return KINDS.find((kind) => kind.plural === plural)?.kind ?? BUILT_IN[plural] ?? plural;
