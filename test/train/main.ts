@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { cacheRoot } from "../../controller/dev/paths.ts";
 import { compare, equalLogits } from "./comparing.ts";
 import { python, ROOT, run, TRAINER } from "./environment.ts";
+import { tensorflowOnNode, torchOnNode } from "./on-node.ts";
 import { runFolder } from "./run-folder.ts";
 import { decontaminated, train } from "./training.ts";
 
@@ -37,6 +38,8 @@ const STEPS: Readonly<Record<string, () => Promise<Record<string, unknown>>>> = 
   tensorflow: () => train("tensorflow", folder),
   "logits-tensorflow": () => equalLogits(folder),
   "compare-tensorflow": () => compare("tensorflow", folder),
+  "tensorflow-node": () => tensorflowOnNode(folder),
+  "torch-node": torchOnNode,
 };
 
 const wanted = process.argv.slice(2);

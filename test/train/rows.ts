@@ -233,7 +233,7 @@ export function makeRows(perTopic: number, seed = 7): ChatRow[] {
   return rows;
 }
 
-export function toJsonLines(rows: readonly ChatRow[]): string {
+export function toJsonLines(rows: readonly object[]): string {
   return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 }
 

@@ -1,17 +1,16 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Job, Pod, Secret, Service } from "../../../controller/kube/resources.ts";
+import { Job, Pod, Secret } from "../../../controller/kube/resources.ts";
 import { artifactManifest } from "../../../schemas/artifact.ts";
-import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
 import { type Monitor, PROMETHEUS_METRICS } from "../../../schemas/monitor.ts";
 import { MlflowServer } from "../../mlflow-server.ts";
 import { startPrometheus } from "../../monitoring/servers.ts";
 import { nodePossible } from "../../node-possible.ts";
-import { getObject, hasCondition, typeOf, waitForObject } from "../../scenario/cluster.ts";
+import { getObject, hasCondition, typeOf } from "../../scenario/cluster.ts";
 import { waitFor } from "../../scenario/wait.ts";
 import { makeRows, SYSTEM } from "../../train/rows.ts";
-import { isReady, MODEL, messageOf, reasonOf, SHORT, TEAM, TrainingWorld } from "./training-world.ts";
+import { isReady, messageOf, reasonOf, SHORT, TEAM, TrainingWorld } from "./training-world.ts";
 
 const MINUTE = 60_000;
 let world: TrainingWorld;
@@ -51,25 +50,12 @@ async function expectProgressAsTheTrainerSaysIt(pod: string): Promise<void> {
 
 /** What a served model says to each case, and the slowest answer in milliseconds. */
 async function answersOf(model: string): Promise<{ texts: string[]; slowestMs: number }> {
-  const { spec } = (await world.client.get(Service, TEAM, model)) as { spec?: { clusterIP?: string } };
   const texts: string[] = [];
   let slowestMs = 0;
   for (const { vars } of CASES) {
-    const messages = [
-      { role: "system", content: SYSTEM },
-      { role: "user", content: vars.question },
-    ];
     const started = performance.now();
-    const response = await fetch(`http://${spec?.clusterIP}/v1/chat/completions`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ model, messages, max_tokens: 4, temperature: 0 }),
-      signal: AbortSignal.timeout(2 * MINUTE),
-    });
-    const body = (await response.json()) as { choices: { message: { content: string } }[] };
-    expect(response.status, JSON.stringify(body)).toBe(200);
+    texts.push(await world.ask(model, vars.question));
     slowestMs = Math.max(slowestMs, performance.now() - started);
-    texts.push(body.choices[0]!.message.content);
   }
   return { texts, slowestMs };
 }
@@ -86,11 +72,7 @@ describe.skipIf(!nodePossible)("a FineTuneJob on a real node", () => {
     world = await TrainingWorld.open();
     await installed;
     mlflow = await MlflowServer.start(join(world.stateDir, "mlflow"), world.hostIP);
-    await world.apply("Dataset", "rows", {
-      format: "chat",
-      sources: [{ name: "hub", url: "hf://datasets/smollm/rows/train.jsonl", endpoint: world.hub.url }],
-    });
-    await waitForObject(world.client, ["Dataset", TEAM, "rows"], "Ready", isReady, MINUTE);
+    await world.prepare("rows");
     await world.apply("PromptTemplate", "topic", {
       messages: [
         { role: "system", content: SYSTEM },
@@ -233,28 +215,9 @@ describe.skipIf(!nodePossible)("a FineTuneJob on a real node", () => {
   test(
     "is served beside its base and answers otherwise, and a Monitor reads all of the server's figures by way of Prometheus",
     async () => {
-      const deploy = (name: string, model: object) =>
-        world.apply("ModelDeployment", name, {
-          type: "InCluster",
-          inCluster: {
-            runtime: "Transformers",
-            model,
-            podTemplate: { resources: { requests: { cpu: "100m" }, limits: { cpu: "1" } } },
-          },
-        });
-      await deploy("plain", { source: `hf://${MODEL}`, file: world.weights, endpoint: world.hub.url });
-      await deploy("triage", { fineTuneJobRef: { name: "triage" } });
-      const [served] = await Promise.all(
-        ["triage", "plain"].map((name) =>
-          waitForObject<ModelDeployment>(
-            world.client,
-            ["ModelDeployment", TEAM, name],
-            "Ready",
-            isReady,
-            8 * MINUTE,
-          ),
-        ),
-      );
+      await world.serve("plain", world.base);
+      await world.serve("triage", { fineTuneJobRef: { name: "triage" } });
+      const [served] = await Promise.all(["triage", "plain"].map((name) => world.waitUntilServed(name)));
       expect(await world.kubectl.row("mdep", "triage")).toMatchObject({ READY: "True", REPLICAS: "1" });
       const tuned = await answersOf("triage");
       expect(tuned.texts).not.toEqual((await answersOf("plain")).texts);

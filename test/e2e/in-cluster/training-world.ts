@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { type Cluster, startCluster, stopCluster } from "../../../controller/dev/cluster.ts";
 import { type Hub, startHub } from "../../../controller/dev/hub.ts";
 import { controllerImage } from "../../../controller/dev/images/controller-image.ts";
-import { trainerImage } from "../../../controller/dev/images/trainer-image.ts";
+import { type TrainerSet, trainerImage } from "../../../controller/dev/images/trainer-image.ts";
 import { ensureWeights } from "../../../controller/dev/model/weights.ts";
 import { runInside } from "../../../controller/dev/node/namespace.ts";
 import { importImage, importLayers } from "../../../controller/dev/node/node.ts";
@@ -13,18 +13,20 @@ import { requireSystemPrograms } from "../../../controller/dev/node/programs.ts"
 import { silent } from "../../../controller/dev/progress.ts";
 import { install, installObjects } from "../../../controller/install/objects.ts";
 import { KubeClient } from "../../../controller/kube/client.ts";
-import { Pod } from "../../../controller/kube/resources.ts";
+import { Pod, Service } from "../../../controller/kube/resources.ts";
 import type { FineTuneJob, FineTuneJobSpec } from "../../../schemas/fine-tune-job.ts";
 import { API_VERSION, LABEL_OWNER_UID } from "../../../schemas/kind.ts";
+import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
 import { freePort } from "../../free-port.ts";
 import { getObject, hasCondition, TENANT_ACCOUNT, typeOf, waitForObject } from "../../scenario/cluster.ts";
 import { ControllerProcess } from "../../scenario/controller.ts";
 import { Kubectl } from "../../scenario/kubectl.ts";
-import { makeRows, toJsonLines } from "../../train/rows.ts";
+import { type ChatRow, makeRows, SYSTEM, toJsonLines } from "../../train/rows.ts";
 
 const NAME = "training";
 export const TEAM = "team-a";
-export const MODEL = "smollm/gguf";
+const MODEL = "smollm/gguf";
+const ROWS = "smollm/rows";
 /** A training of a minute or so. */
 export const SHORT = {
   maxSteps: 12,
@@ -33,6 +35,14 @@ export const SHORT = {
   maxSequenceLength: 64,
   saveSteps: 3,
 } as const;
+
+/** The right topic over another one. */
+const preferences = (rows: readonly ChatRow[]) =>
+  rows.map(({ messages: [system, question, answer] }) => ({
+    prompt: `${system!.content}\n${question!.content}\n`,
+    chosen: answer!.content,
+    rejected: answer!.content === "money" ? "delivery" : "money",
+  }));
 
 /** A real node with the trainer's image, a hub with a small real model and rows, and a controller that pods reach. */
 export class TrainingWorld implements AsyncDisposable {
@@ -58,11 +68,18 @@ export class TrainingWorld implements AsyncDisposable {
     this.kubectl = new Kubectl(cluster.kubeconfigPath, TEAM);
   }
 
-  static async open(): Promise<TrainingWorld> {
+  /**
+   * @param set the framework whose image the node has
+   * @param models folders of further models of the hub, by `organisation/name`
+   */
+  static async open(
+    set: TrainerSet = "torch",
+    models: Readonly<Record<string, string>> = {},
+  ): Promise<TrainingWorld> {
     await requireSystemPrograms({ report: silent });
     const stateDir = await mkdtemp(join(tmpdir(), "slipway-training-"));
     const options = { name: `${NAME}-${randomBytes(3).toString("hex")}`, stateDir, report: silent };
-    const image = await trainerImage("torch", options);
+    const image = await trainerImage(set, options);
     const cluster = await startCluster({ ...options, provider: "local", node: true });
     await importLayers(cluster.node!.pid, image);
     // Pods that serve fetch their model with it.
@@ -72,9 +89,14 @@ export class TrainingWorld implements AsyncDisposable {
     const rows = join(stateDir, "hub", "rows");
     for (const folder of [model, rows]) await mkdir(folder, { recursive: true });
     await copyFile(weights, join(model, basename(weights)));
-    await writeFile(join(rows, "train.jsonl"), toJsonLines(makeRows(10)));
+    await writeFile(join(rows, "rows.jsonl"), toJsonLines(makeRows(10)));
+    await writeFile(join(rows, "preferences.jsonl"), toJsonLines(preferences(makeRows(10))));
     const { hostIP } = cluster.node!.network;
-    const hub = await startHub({ models: { [MODEL]: model }, datasets: { "smollm/rows": rows } }, 0, hostIP);
+    const hub = await startHub(
+      { models: { [MODEL]: model, ...models }, datasets: { [ROWS]: rows } },
+      0,
+      hostIP,
+    );
     const world = new TrainingWorld(stateDir, cluster, hub, weights, await freePort(hostIP));
     const objects = await installObjects({
       user: "slipway-controller",
@@ -83,6 +105,11 @@ export class TrainingWorld implements AsyncDisposable {
     await install(world.client, objects, AbortSignal.timeout(60_000));
     await world.startController();
     return world;
+  }
+
+  /** The small model, as a training or a deployment names it. */
+  get base(): object {
+    return { source: `hf://${MODEL}`, file: this.weights, endpoint: this.hub.url };
   }
 
   async startController(): Promise<void> {
@@ -105,10 +132,19 @@ export class TrainingWorld implements AsyncDisposable {
     await this.client.apply(typeOf(kind), object, { fieldManager: "test", force: true });
   }
 
+  /** A Dataset of the hub's rows: tickets with their topic, or as preferences of one topic over another. */
+  async prepare(name: "rows" | "preferences"): Promise<void> {
+    await this.apply("Dataset", name, {
+      format: name === "rows" ? "chat" : "preference",
+      sources: [{ name: "hub", url: `hf://datasets/${ROWS}/${name}.jsonl`, endpoint: this.hub.url }],
+    });
+    await waitForObject(this.client, ["Dataset", TEAM, name], "Ready", isReady, 60_000);
+  }
+
   /** A short LoRA training of the small model on the rows, apart from what `more` says. */
   train(name: string, more: Record<string, unknown> = {}): Promise<void> {
     return this.apply("FineTuneJob", name, {
-      baseModel: { source: `hf://${MODEL}`, file: this.weights, endpoint: this.hub.url },
+      baseModel: this.base,
       datasetRef: { name: "rows" },
       adapter: { r: 4, alpha: 8, targetModules: ["q_proj", "v_proj"] },
       hyperparameters: SHORT,
@@ -116,6 +152,42 @@ export class TrainingWorld implements AsyncDisposable {
       pod: { resources: { requests: { cpu: "1" } } },
       ...more,
     } satisfies Partial<Record<keyof FineTuneJobSpec, unknown>>);
+  }
+
+  /** Serves a model with the trainer's server. */
+  serve(name: string, model: object): Promise<void> {
+    return this.apply("ModelDeployment", name, {
+      type: "InCluster",
+      inCluster: {
+        runtime: "Transformers",
+        model,
+        podTemplate: { resources: { requests: { cpu: "100m" }, limits: { cpu: "1" } } },
+      },
+    });
+  }
+
+  waitUntilServed(name: string): Promise<ModelDeployment> {
+    const key = ["ModelDeployment", TEAM, name] as const;
+    return waitForObject<ModelDeployment>(this.client, key, "Ready", isReady, 8 * 60_000);
+  }
+
+  /** What a served model answers to a ticket. */
+  async ask(model: string, question: string): Promise<string> {
+    const { spec } = (await this.client.get(Service, TEAM, model)) as { spec?: { clusterIP?: string } };
+    const messages = [
+      { role: "system", content: SYSTEM },
+      { role: "user", content: question },
+    ];
+    const response = await fetch(`http://${spec?.clusterIP}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model, messages, max_tokens: 4, temperature: 0 }),
+      signal: AbortSignal.timeout(2 * 60_000),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${model} answered ${response.status}: ${text.slice(0, 500)}`);
+    const body = JSON.parse(text) as { choices: { message: { content: string } }[] };
+    return body.choices[0]!.message.content;
   }
 
   /** As the kernel or a dying node does it: nothing is said or stored any more. */
