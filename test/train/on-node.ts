@@ -1,5 +1,5 @@
 import { Job } from "../../controller/kube/resources.ts";
-import { isReady, TEAM, TrainingWorld } from "../e2e/in-cluster/training-world.ts";
+import { isReady, SHORT, TEAM, TrainingWorld } from "../e2e/in-cluster/training-world.ts";
 import { typeOf } from "../scenario/cluster.ts";
 import { waitFor } from "../scenario/wait.ts";
 import { makeRows } from "./rows.ts";
@@ -7,8 +7,6 @@ import { baseSafetensors, holds } from "./training.ts";
 
 const MODEL = "smollm/safetensors";
 const TRAINING_MS = 15 * 60_000;
-const STEPS = 4;
-const HYPERPARAMETERS = { maxSteps: STEPS, batchSize: 2, learningRate: 0.0005, maxSequenceLength: 64 };
 
 type Figures = Record<string, unknown>;
 
@@ -17,7 +15,7 @@ export async function tensorflowOnNode(folder: string): Promise<Figures> {
   await using world = await TrainingWorld.open("tensorflow", { [MODEL]: await baseSafetensors(folder) });
   await world.prepare("rows");
   const model = { framework: "tensorflow", baseModel: { source: `hf://${MODEL}`, endpoint: world.hub.url } };
-  return { sft: await train(world, "sft", { ...model, hyperparameters: HYPERPARAMETERS }) };
+  return { sft: await train(world, "sft", model) };
 }
 
 /**
@@ -31,9 +29,11 @@ export async function torchOnNode(): Promise<Figures> {
   const dpo = await train(world, "dpo", {
     method: "dpo",
     datasetRef: { name: "preferences" },
-    hyperparameters: HYPERPARAMETERS,
   });
-  const whole = await train(world, "whole", { adapter: undefined, hyperparameters: HYPERPARAMETERS });
+  const whole = await train(world, "whole", {
+    adapter: undefined,
+    hyperparameters: { ...SHORT, learningRate: 0.0002 },
+  });
   await world.serve("plain", world.base);
   await world.serve("whole", { fineTuneJobRef: { name: "whole" } });
   const answers: Record<string, string[]> = {};
@@ -49,7 +49,7 @@ export async function torchOnNode(): Promise<Figures> {
 
 /** Deletes a FineTuneJob while its pod trains: neither Job nor pod stays. */
 async function cancel(world: TrainingWorld): Promise<Figures> {
-  await world.train("cancelled", { hyperparameters: { ...HYPERPARAMETERS, maxSteps: 1000 } });
+  await world.train("cancelled", { hyperparameters: { ...SHORT, maxSteps: 1000 } });
   const training = await world.waitForJob(
     "cancelled",
     "training",
@@ -91,7 +91,7 @@ async function train(world: TrainingWorld, name: string, spec: Record<string, un
   holds(images.length === 1, `one pod trained ${name}, and not ${images.length}`);
   return {
     image: images[0],
-    steps: STEPS,
+    steps: SHORT.maxSteps,
     firstLoss,
     lastLoss,
     artifact: artifact?.digest,
