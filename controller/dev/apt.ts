@@ -63,7 +63,9 @@ export async function requireSystemFiles(
   });
   const still = await missingPackages(files);
   if (still.length > 0)
-    throw new SlipwayError(code, `${still.join(", ")} is installed but not where Debian puts it`);
+    throw new SlipwayError(code, `${still.join(", ")} is installed but not where Debian puts it`, {
+      ...(otherwise === undefined ? {} : { hint: otherwise }),
+    });
 }
 
 async function missingPackages(files: readonly SystemFile[]): Promise<string[]> {

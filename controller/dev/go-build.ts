@@ -1,9 +1,8 @@
-import { execFile, spawn } from "node:child_process";
-import { createInterface } from "node:readline";
+import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { SlipwayError } from "../errors.ts";
-import { OWNER_VARIABLE } from "./process-table.ts";
 import type { Report } from "./progress.ts";
+import { runGroup } from "./run-group.ts";
 
 const run = promisify(execFile);
 
@@ -66,17 +65,6 @@ export function goInputs(build: Pick<GoBuild, "tags" | "variables">): string[] {
 export async function goBuild(build: GoBuild): Promise<void> {
   await requireGo(build);
   const args = ["build", "-v", ...goFlags(build), "-o", build.output, build.pkg];
-  const child = spawn("go", args, {
-    cwd: build.module,
-    env: { ...process.env, ...GO_ENVIRONMENT, [OWNER_VARIABLE]: build.owner },
-    stdio: ["ignore", "ignore", "pipe"],
-    // A group of its own, so that stopping it stops the compilers that it started.
-    detached: true,
-  });
-  const stop = () => {
-    if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
-  };
-  build.signal?.addEventListener("abort", stop, { once: true });
   const started = Date.now();
   let packages = 0;
   const show = () => {
@@ -85,19 +73,15 @@ export async function goBuild(build: GoBuild): Promise<void> {
   };
   const ticker = setInterval(show, 1000);
   const tail: string[] = [];
+  const onLine = (line: string) => {
+    if (/^[\w.~-]+(\/[\w.~-]+)*$/.test(line)) packages++;
+    else if (!line.startsWith("go: downloading ")) tail.push(line);
+    if (tail.length > 20) tail.shift();
+  };
   show();
   try {
-    const lines = createInterface({ input: child.stderr });
-    lines.on("line", (line) => {
-      if (/^[\w.~-]+(\/[\w.~-]+)*$/.test(line)) packages++;
-      else if (!line.startsWith("go: downloading ")) tail.push(line);
-      if (tail.length > 20) tail.shift();
-    });
-    const code = await new Promise<number | null>((resolve, reject) => {
-      child.once("error", reject);
-      child.once("close", resolve);
-    });
-    build.signal?.throwIfAborted();
+    const { module: cwd, owner, signal } = build;
+    const code = await runGroup("go", args, { cwd, env: GO_ENVIRONMENT, owner, onLine, signal });
     if (code !== 0) {
       throw new SlipwayError("BuildFailed", `compiling ${build.title} failed:\n${tail.join("\n")}`, {
         hint: "Go needs its module proxy (GOPROXY), from which it also fetches a newer Go that a go.mod asks for, about 6 GB of free disk and, for Gitea, a C compiler",
@@ -105,7 +89,6 @@ export async function goBuild(build: GoBuild): Promise<void> {
     }
   } finally {
     clearInterval(ticker);
-    build.signal?.removeEventListener("abort", stop);
   }
 }
 

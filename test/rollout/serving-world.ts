@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { request } from "undici";
 import { type Cluster, startCluster, stopCluster } from "../../controller/dev/cluster.ts";
 import { controllerImage } from "../../controller/dev/images/controller-image.ts";
-import { importImage } from "../../controller/dev/node/node.ts";
+import { importLayers } from "../../controller/dev/node/node.ts";
 import { requireSystemPrograms } from "../../controller/dev/node/programs.ts";
 import { silent } from "../../controller/dev/progress.ts";
 import { install, installObjects } from "../../controller/install/objects.ts";
@@ -56,7 +56,7 @@ export class ServingWorld implements AsyncDisposable {
     const options = { name: `serving-${randomBytes(3).toString("hex")}`, stateDir, report: silent };
     const image = await controllerImage(options);
     const cluster = await startCluster({ ...options, provider: "local", node: true });
-    await importImage(cluster.node!.pid, image.file);
+    await importLayers(cluster.node!.pid, image);
     await prepare(options, cluster);
     const world = new ServingWorld(cluster, stateDir, await freePort(cluster.node!.network.hostIP));
     // What is applied by hand acts as its namespace's own account, what comes from git as the tenant's.

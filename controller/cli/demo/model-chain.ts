@@ -7,7 +7,7 @@ import { trainerImage } from "../../dev/images/trainer-image.ts";
 import { WEIGHTS } from "../../dev/model/pins.ts";
 import { ensureWeights } from "../../dev/model/weights.ts";
 import { NODE_NAME } from "../../dev/node/config.ts";
-import { importImage, importLayers } from "../../dev/node/node.ts";
+import { importLayers } from "../../dev/node/node.ts";
 import { SlipwayError } from "../../errors.ts";
 import { firingAlert, startAlertmanager } from "./alertmanager.ts";
 import { isReady, type ShownObject } from "./cluster-view.ts";
@@ -49,8 +49,7 @@ export async function playModelChain(stage: Stage): Promise<void> {
     const controller = await controllerImage({ report, signal });
     const trainer = await trainerImage("torch", { report, signal });
     report("importing");
-    await importImage(node.pid, controller.file);
-    await importLayers(node.pid, trainer);
+    for (const image of [controller, trainer]) await importLayers(node.pid, image);
   });
   const hub = await screen.step(`${BASE_MODEL} on a local hub`, async (report) => {
     const models = join(folder, "hub");

@@ -8,7 +8,7 @@ export function cloneRoot(): string {
   const root = join(import.meta.dirname, "..", "..", "..");
   if (existsSync(join(root, "tsconfig.build.json"))) return root;
   throw new SlipwayError("NotAClone", "images are made from a clone of the repository", {
-    hint: "clone it, or use the published image",
+    hint: "clone it and run npm ci in it",
   });
 }
 

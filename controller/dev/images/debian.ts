@@ -1,12 +1,9 @@
-import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { SlipwayError } from "../../errors.ts";
 import { requireSystemFiles, type SystemNeeds } from "../apt.ts";
 import { type CacheOptions, cached, digestFiles } from "../cache.ts";
-
-const run = promisify(execFile);
+import { keepLayerDigest } from "../node/image-tar.ts";
+import { runStep } from "./run-step.ts";
 
 export const DEBIAN = "bookworm";
 
@@ -28,17 +25,14 @@ export async function debianLayer(packages: string, options: CacheOptions): Prom
   const folder = await cached({ name: "debian", version: DEBIAN, inputs }, options, async (draft) => {
     options.report(`making a Debian root with ${names.length} packages`);
     const args = [...FLAGS, `--include=${names.join(",")}`, DEBIAN, join(draft, "layer.tar")];
-    await run("mmdebstrap", args, {
-      maxBuffer: 64 << 20,
-      env: { ...process.env, SOURCE_DATE_EPOCH: "0" },
-      ...(options.signal ? { signal: options.signal } : {}),
-    }).catch((cause: Error) => {
-      throw new SlipwayError(
-        "ImageFailed",
-        `the Debian root could not be made: ${cause.message.slice(-2000)}`,
-        { cause },
-      );
+    await runStep("mmdebstrap", args, {
+      failed: "the Debian root could not be made",
+      hint: "it needs deb.debian.org",
+      env: { SOURCE_DATE_EPOCH: "0" },
+      owner: draft,
+      signal: options.signal,
     });
+    await keepLayerDigest(join(draft, "layer.tar"));
   });
   return join(folder, "layer.tar");
 }

@@ -1,15 +1,11 @@
-import { execFile } from "node:child_process";
 import { cp, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { SlipwayError } from "../../errors.ts";
 import { requireSystemFiles, type SystemNeeds } from "../apt.ts";
 import { type CacheOptions, cached, digestFiles } from "../cache.ts";
 import { type ImageSpec, keepLayerDigest, writeLayer } from "../node/image-tar.ts";
 import { cloneRoot, filesBelow } from "./clone.ts";
 import { debianLayer } from "./debian.ts";
-
-const run = promisify(execFile);
+import { runStep } from "./run-step.ts";
 
 /** Frameworks do not fit into one environment. */
 export type TrainerSet = "torch" | "tensorflow";
@@ -64,16 +60,12 @@ async function environmentLayer(set: TrainerSet, root: string, options: CacheOpt
     await requirePython(options);
     options.report(`installing the trainer's environment (${set}): some minutes`);
     const stage = join(draft, "stage");
-    await run(join(root, "images", "trainer", "stage.sh"), [set, stage], {
+    await runStep(join(root, "images", "trainer", "stage.sh"), [set, stage], {
+      failed: "the trainer's environment could not be installed",
+      hint: "it needs a package index: PIP_INDEX_URL",
       cwd: root,
-      maxBuffer: 64 << 20,
-      ...(options.signal ? { signal: options.signal } : {}),
-    }).catch((cause: Error & { stderr?: string }) => {
-      throw new SlipwayError(
-        "ImageFailed",
-        `the trainer's environment could not be installed: ${(cause.stderr || cause.message).slice(-2000)}`,
-        { cause, hint: "it needs a package index: PIP_INDEX_URL" },
-      );
+      owner: draft,
+      signal: options.signal,
     });
     options.report("writing the trainer's environment");
     await writeLayer(join(draft, "layer.tar"), stage);

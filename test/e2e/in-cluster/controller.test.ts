@@ -9,7 +9,7 @@ import { type Cluster, startCluster, stopCluster } from "../../../controller/dev
 import { startGitea, stopForge } from "../../../controller/dev/forge.ts";
 import { helmBinary } from "../../../controller/dev/helm.ts";
 import { controllerImage } from "../../../controller/dev/images/controller-image.ts";
-import { importImage } from "../../../controller/dev/node/node.ts";
+import { importLayers } from "../../../controller/dev/node/node.ts";
 import { requireSystemPrograms } from "../../../controller/dev/node/programs.ts";
 import { silent } from "../../../controller/dev/progress.ts";
 import { KubeClient } from "../../../controller/kube/client.ts";
@@ -59,7 +59,7 @@ describe.skipIf(!nodePossible)("the controller in a cluster, from its chart and 
     const options = { name: NAME, stateDir, report: silent };
     cluster = await startCluster({ ...options, provider: "local", node: true });
     const image = await controllerImage(options);
-    await importImage(cluster.node!.pid, image.file);
+    await importLayers(cluster.node!.pid, image);
     client = KubeClient.fromKubeconfig({ path: cluster.kubeconfigPath });
     await client.create(Namespace, { apiVersion: "v1", kind: "Namespace", metadata: { name: TEAM } });
     const helm = await helmBinary(options);

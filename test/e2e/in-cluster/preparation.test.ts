@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, startCluster, stopCluster } from "../../../controller/dev/cluster.ts";
 import { controllerImage } from "../../../controller/dev/images/controller-image.ts";
-import { importImage } from "../../../controller/dev/node/node.ts";
+import { importLayers } from "../../../controller/dev/node/node.ts";
 import { requireSystemPrograms } from "../../../controller/dev/node/programs.ts";
 import { silent } from "../../../controller/dev/progress.ts";
 import { install, installObjects } from "../../../controller/install/objects.ts";
@@ -67,7 +67,7 @@ describe.skipIf(!nodePossible)("Datasets that are prepared in pods", () => {
     stateDir = await mkdtemp(join(tmpdir(), "slipway-preparation-"));
     const options = { name: NAME, stateDir, report: silent };
     cluster = await startCluster({ ...options, provider: "local", node: true });
-    await importImage(cluster.node!.pid, (await controllerImage(options)).file);
+    await importLayers(cluster.node!.pid, await controllerImage(options));
     client = KubeClient.fromKubeconfig({ path: cluster.kubeconfigPath });
     await install(client, await installObjects({ tenants: [] }), AbortSignal.timeout(60_000));
     await client.create(Namespace, { apiVersion: "v1", kind: "Namespace", metadata: { name: TEAM } });

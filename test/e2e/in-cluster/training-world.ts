@@ -8,7 +8,7 @@ import { controllerImage } from "../../../controller/dev/images/controller-image
 import { type TrainerSet, trainerImage } from "../../../controller/dev/images/trainer-image.ts";
 import { ensureWeights } from "../../../controller/dev/model/weights.ts";
 import { runInside } from "../../../controller/dev/node/namespace.ts";
-import { importImage, importLayers } from "../../../controller/dev/node/node.ts";
+import { importLayers } from "../../../controller/dev/node/node.ts";
 import { requireSystemPrograms } from "../../../controller/dev/node/programs.ts";
 import { silent } from "../../../controller/dev/progress.ts";
 import { install, installObjects } from "../../../controller/install/objects.ts";
@@ -83,7 +83,7 @@ export class TrainingWorld implements AsyncDisposable {
     const cluster = await startCluster({ ...options, provider: "local", node: true });
     await importLayers(cluster.node!.pid, image);
     // Pods that serve fetch their model with it.
-    await importImage(cluster.node!.pid, (await controllerImage(options)).file);
+    await importLayers(cluster.node!.pid, await controllerImage(options));
     const weights = await ensureWeights(options);
     const model = join(stateDir, "hub", "model");
     const rows = join(stateDir, "hub", "rows");
