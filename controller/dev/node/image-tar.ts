@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -28,9 +28,7 @@ export interface ImageSpec {
  */
 export async function writeImage(file: string, spec: ImageSpec): Promise<void> {
   await withParts(dirname(file), spec, async (folder, parts) => {
-    const draft = `${file}.draft`;
-    await tar(draft, folder, ["--dereference", ...parts]);
-    await rename(draft, file);
+    await tar(file, folder, ["--dereference", ...parts]);
   });
 }
 
@@ -64,6 +62,34 @@ export function layerDigests({ layers }: ImageSpec): Promise<string[]> {
   return Promise.all(layers.map(digestOfLayer));
 }
 
+/** What runtimes know an image by, and a pod's status names it by: the digest of its config. */
+export async function imageID(spec: ImageSpec): Promise<string> {
+  return `sha256:${sha256(configOf(spec, await layerDigests(spec)))}`;
+}
+
+/** Bytes of its layers, not compressed. */
+export async function imageSize({ layers }: ImageSpec): Promise<number> {
+  const stats = await Promise.all(layers.map((layer) => stat(layer)));
+  return stats.reduce((sum, { size }) => sum + size, 0);
+}
+
+function configOf(spec: ImageSpec, digests: readonly string[]): string {
+  return JSON.stringify({
+    architecture: process.arch === "x64" ? "amd64" : process.arch,
+    os: "linux",
+    created: "1970-01-01T00:00:00Z",
+    config: {
+      Entrypoint: [...spec.entrypoint],
+      Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", ...(spec.env ?? [])],
+      ...(spec.workingDir === undefined ? {} : { WorkingDir: spec.workingDir }),
+      ...(spec.user === undefined ? {} : { User: spec.user }),
+    },
+    rootfs: { type: "layers", diff_ids: digests.map((digest) => `sha256:${digest}`) },
+  });
+}
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+
 /** Makes the parts of an image in a folder, layers as links, so that gigabytes are not copied before they are copied. */
 async function withParts(
   parent: string,
@@ -73,19 +99,8 @@ async function withParts(
   const folder = await mkdtemp(join(parent, ".image-"));
   try {
     const digests = await layerDigests(spec);
-    const config = JSON.stringify({
-      architecture: process.arch === "x64" ? "amd64" : process.arch,
-      os: "linux",
-      created: "1970-01-01T00:00:00Z",
-      config: {
-        Entrypoint: [...spec.entrypoint],
-        Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", ...(spec.env ?? [])],
-        ...(spec.workingDir === undefined ? {} : { WorkingDir: spec.workingDir }),
-        ...(spec.user === undefined ? {} : { User: spec.user }),
-      },
-      rootfs: { type: "layers", diff_ids: digests.map((digest) => `sha256:${digest}`) },
-    });
-    const configName = `${createHash("sha256").update(config).digest("hex")}.json`;
+    const config = configOf(spec, digests);
+    const configName = `${sha256(config)}.json`;
     await writeFile(join(folder, configName), config);
     const layers = digests.map((digest) => `${digest}.tar`);
     const manifest = [{ Config: configName, RepoTags: [spec.name], Layers: layers }];
@@ -97,16 +112,30 @@ async function withParts(
   }
 }
 
-/** A layer of everything in a folder: sorted, without times and owners of this machine. */
+/** A layer of everything in a folder: sorted, without times, owners and the umask of this machine. */
 export async function writeLayer(file: string, folder: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
-  const draft = `${file}.draft`;
-  await tar(draft, folder, ["."]);
-  await rename(draft, file);
+  const owners = `${file}.owners`;
+  await writeFile(owners, `+${IMAGE_USER} +${IMAGE_USER}\n`);
+  try {
+    await tar(file, folder, [`--owner-map=${owners}`, `--group-map=${owners}`, "--mode=go+rX", "."]);
+  } finally {
+    await rm(owners);
+  }
 }
 
+/** The user of our images keeps what is made over to it (images/slipway/stage.sh); all else is root's. */
+const IMAGE_USER = 65532;
+
+/** The file appears complete, or not at all. */
 async function tar(file: string, folder: string, args: readonly string[]): Promise<void> {
-  await run("tar", ["-C", folder, ...SAME, "-cf", file, ...args]);
+  const draft = `${file}.draft`;
+  try {
+    await run("tar", ["-C", folder, ...SAME, "-cf", draft, ...args]);
+    await rename(draft, file);
+  } finally {
+    await rm(draft, { force: true });
+  }
 }
 
 /** What makes the same files the same bytes. */
