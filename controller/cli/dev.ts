@@ -1,26 +1,19 @@
-import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import {
   type Cluster,
   type ClusterStatus,
   clusterStatus,
-  DEFAULT_NAME,
   listClusters,
   startCluster,
   stopCluster,
 } from "../dev/cluster.ts";
 import { stopCompanions } from "../dev/companions.ts";
 import { findForge, listForges, startGitea, stopForge } from "../dev/forge.ts";
-import { importImage } from "../dev/node/node.ts";
-import { createProgress, type Report, silent } from "../dev/progress.ts";
-import { SlipwayError } from "../errors.ts";
+import { silent } from "../dev/progress.ts";
+import { type NameOption, nameOption, print, withProgress } from "./dev-command.ts";
 import { devHubCommand } from "./dev-hub.ts";
+import { devImagesCommand, devLoadImageCommand } from "./dev-images.ts";
 import { devModelCommand } from "./dev-model.ts";
-import { onInterrupt } from "./interrupt.ts";
-
-interface NameOption {
-  readonly name: string;
-}
 
 interface UpOptions extends NameOption {
   readonly kubeconfig?: string;
@@ -28,8 +21,6 @@ interface UpOptions extends NameOption {
   readonly node?: boolean;
   readonly provider: "auto" | "kind" | "local";
 }
-
-const nameOption = () => new Option("--name <name>", "which cluster or forge").default(DEFAULT_NAME);
 
 /** `slipway dev`: a local cluster, forge and model, for trying Slipway and for its tests. */
 export function devCommand(): Command {
@@ -60,12 +51,6 @@ export function devCommand(): Command {
     .description("stop a local cluster and the forge of the same name, and remove their files")
     .addOption(nameOption())
     .action(down);
-  dev
-    .command("load-image")
-    .description("bring an image (docker save, or an OCI layout, as a tar) to the node of a local cluster")
-    .argument("<file>", "the tar file")
-    .addOption(nameOption())
-    .action(loadImage);
   const forge = dev.command("forge").description("run a local Gitea");
   forge
     .command("up")
@@ -77,20 +62,11 @@ export function devCommand(): Command {
     .description("stop a local Gitea and remove its files")
     .addOption(nameOption())
     .action(forgeDown);
+  dev.addCommand(devImagesCommand());
+  dev.addCommand(devLoadImageCommand());
   dev.addCommand(devModelCommand());
   dev.addCommand(devHubCommand());
   return dev;
-}
-
-/** Runs work with progress shown; the first Ctrl-C aborts it, so that it can clean up. */
-async function withProgress<T>(work: (report: Report, signal: AbortSignal) => Promise<T>): Promise<T> {
-  const progress = createProgress();
-  using stop = onInterrupt("interrupted; what was started was removed");
-  try {
-    return await work(progress.report, stop.signal);
-  } finally {
-    progress.done();
-  }
 }
 
 async function up(options: UpOptions): Promise<void> {
@@ -108,21 +84,6 @@ async function down({ name }: NameOption): Promise<void> {
     );
   });
   print(removed.length > 0 ? removed : [`nothing runs under the name "${name}"`]);
-}
-
-async function loadImage(file: string, { name }: NameOption): Promise<void> {
-  const { cluster } = await clusterStatus(name);
-  if (!cluster?.node) {
-    throw new SlipwayError("NoNode", `no local cluster "${name}" with a node runs`, {
-      hint: "start one with: slipway dev up --node; for kind: kind load image-archive FILE",
-    });
-  }
-  const { pid } = cluster.node;
-  await withProgress((report) => {
-    report(`importing ${file}`);
-    return importImage(pid, resolve(file));
-  });
-  print([`${file} imported`]);
 }
 
 async function forgeUp({ name }: NameOption): Promise<void> {
@@ -191,8 +152,4 @@ function table(rows: readonly string[][]): string[] {
       .join("  ")
       .trimEnd(),
   );
-}
-
-function print(lines: readonly string[]): void {
-  process.stdout.write(`${lines.join("\n")}\n`);
 }

@@ -10,9 +10,12 @@ import { type Cluster, clusterStatus, startCluster, stopCluster } from "../../..
 import { writeImage, writeLayer } from "../../../controller/dev/node/image-tar.ts";
 import { importImage } from "../../../controller/dev/node/node.ts";
 import { dnsBinary, nodeBinaries, requireSystemPrograms } from "../../../controller/dev/node/programs.ts";
+import { cacheRoot } from "../../../controller/dev/paths.ts";
 import { silent } from "../../../controller/dev/progress.ts";
+import packageJson from "../../../package.json" with { type: "json" };
 import { nodePossible } from "../../node-possible.ts";
 import { waitFor } from "../../scenario/wait.ts";
+import { start } from "../cli/slipway.ts";
 
 const run = promisify(execFile);
 const IMAGE = "slipway.local/busybox:1";
@@ -20,6 +23,8 @@ const IMAGE = "slipway.local/busybox:1";
 let stateDir: string;
 let kubectl: string;
 let image: string;
+/** What `slipway dev images` says before there is a node. */
+let withoutNode: string;
 let before: Traces;
 
 /** Everything of the machine that a node touches. */
@@ -59,10 +64,19 @@ const up = async (name: string): Promise<Cluster> => {
   return cluster;
 };
 const down = (name: string) => stopCluster({ name, stateDir, report: silent });
-const kube = async (cluster: Cluster, ...args: string[]) =>
+/** `slipway dev` as a user calls it: answers what it prints. */
+const dev = async (...args: string[]): Promise<string> => {
+  const { code, stdout, stderr } = await start(["dev", ...args], cacheRoot(), {
+    SLIPWAY_STATE_DIR: stateDir,
+  }).ended;
+  if (code !== 0) throw new Error(`slipway dev ${args.join(" ")} ended with status ${code}: ${stderr}`);
+  return stdout;
+};
+type Kubeconfig = Pick<Cluster, "kubeconfigPath">;
+const kube = async (cluster: Kubeconfig, ...args: string[]) =>
   (await run(join(kubectl, "kubectl"), [`--kubeconfig=${cluster.kubeconfigPath}`, ...args])).stdout;
 
-async function apply(cluster: Cluster, ...objects: object[]): Promise<void> {
+async function apply(cluster: Kubeconfig, ...objects: object[]): Promise<void> {
   const file = join(stateDir, "objects.yaml");
   await writeFile(file, objects.map((object) => stringify(object)).join("---\n"));
   await kube(cluster, "apply", "-f", file);
@@ -128,6 +142,7 @@ describe.skipIf(!nodePossible)("a local node", () => {
     await nodeBinaries({ report: silent });
     await dnsBinary({ report: silent });
     stateDir = await mkdtemp(join(tmpdir(), "slipway-node-"));
+    withoutNode = await dev("images", "--only", "controller", "--name", "one");
     kubectl = await controlPlaneBinaries({ report: silent });
     const root = join(stateDir, "root");
     await mkdir(join(root, "bin"), { recursive: true });
@@ -146,7 +161,15 @@ describe.skipIf(!nodePossible)("a local node", () => {
   });
 
   test("runs pods: services by name, the API server from a pod, volumes, logs, exec; and goes without a trace", async () => {
-    const cluster = await up("one");
+    const cluster = { kubeconfigPath: join(stateDir, "one.kubeconfig") };
+    const named = ["--name", "one"];
+    expect(withoutNode).toContain('not imported: no local cluster "one" with a node runs');
+    await dev("up", "--node", "--provider", "local", ...named, "--kubeconfig-out", cluster.kubeconfigPath);
+    await dev("load-image", image, ...named);
+    const images = await dev("images", "--only", "controller", ...named);
+    expect(images).toContain('imported into the node of the cluster "one"');
+    const [, controller = ""] = /^image +(\S+)$/m.exec(images) ?? [];
+    await kube(cluster, "run", "controller", `--image=${controller}`, "--restart=Never", "--", "--version");
     await apply(
       cluster,
       ...web(2),
@@ -169,10 +192,26 @@ describe.skipIf(!nodePossible)("a local node", () => {
     expect(logs).toContain('"gitVersion": "v1.34');
     expect(logs).toMatch(/kept\n$/);
     expect(await kube(cluster, "exec", "deploy/web", "--", "hostname")).toMatch(/^web-/);
+    await kube(
+      cluster,
+      "wait",
+      "--for=jsonpath={.status.phase}=Succeeded",
+      "pod/controller",
+      "--timeout=60s",
+    );
+    expect(await kube(cluster, "logs", "controller")).toBe(`${packageJson.version}\n`);
+    const id = await kube(
+      cluster,
+      "get",
+      "pod/controller",
+      "-o",
+      "jsonpath={.status.containerStatuses[0].imageID}",
+    );
+    expect(images).toMatch(new RegExp(`^id +${id}$`, "m"));
     // The host reaches a service as pods do: so does a controller that runs outside of the cluster.
     const address = await kube(cluster, "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
     expect(await (await fetch(`http://${address}/`)).text()).toMatch(/^web-/);
-    expect(await down("one")).toBe(true);
+    expect(await dev("down", ...named)).toBe('cluster "one" removed\n');
     expect(await traces()).toEqual(before);
   });
 
