@@ -3,26 +3,16 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Hub, startHub } from "../../../controller/dev/hub.ts";
 import { runInside } from "../../../controller/dev/node/namespace.ts";
-import {
-  type KubeObject,
-  PersistentVolumeClaim,
-  type ResourceType,
-} from "../../../controller/kube/resources.ts";
+import { PersistentVolumeClaim } from "../../../controller/kube/resources.ts";
 import type { ModelDeployment } from "../../../schemas/model-deployment.ts";
 import { nodePossible } from "../../node-possible.ts";
 import { ServingWorld, smallServer, TEAM } from "../../rollout/serving-world.ts";
 import { type S3Server, startS3 } from "../../s3-server.ts";
 import { createSecret, hasCondition } from "../../scenario/cluster.ts";
 import { waitFor } from "../../scenario/wait.ts";
+import { openVolume, volumeOf } from "./volumes.ts";
 
 const MINUTE = 60_000;
-const PersistentVolume: ResourceType = {
-  group: "",
-  version: "v1",
-  kind: "PersistentVolume",
-  plural: "persistentvolumes",
-  namespaced: false,
-};
 const HUB_TOKEN = "hf_test";
 let world: ServingWorld;
 let hub: Hub;
@@ -38,20 +28,6 @@ async function hubModel(root: string, name: string, answer: string): Promise<str
 
 async function deploy(name: string, inCluster: Record<string, unknown>): Promise<void> {
   await world.apply("ModelDeployment", name, await smallServer({}, inCluster));
-}
-
-/** The folder, on the node, of the volume behind a claim. */
-async function volumeOf(claim: string): Promise<string> {
-  const bound = await waitFor(
-    `a volume for ${claim}`,
-    async () =>
-      (await world.client.get(PersistentVolumeClaim, TEAM, claim).catch(() => undefined)) as KubeObject,
-    (object) => (object?.status as { phase?: string } | undefined)?.phase === "Bound",
-    { timeoutMs: MINUTE },
-  );
-  const { volumeName } = bound.spec as { volumeName: string };
-  const volume = await world.client.get(PersistentVolume, undefined, volumeName);
-  return (volume.spec as { hostPath: { path: string } }).hostPath.path;
 }
 
 const onNode = (script: string) => runInside(world.cluster.node!.pid, "sh", ["-c", script]);
@@ -97,8 +73,7 @@ describe.skipIf(!nodePossible)("what a deployment in the cluster is made from", 
     "a model of the hub comes at its commit, with its Secret's token, into a cache",
     async () => {
       await deploy("hub", { model: fromHub("base"), cache: { size: "1Gi" } });
-      // Volumes of this node's provisioner belong to root and heed no fsGroup, unlike those of real storage.
-      await onNode(`chmod 777 ${await volumeOf("hub-models")}`);
+      await openVolume(world.client, world.cluster, TEAM, "hub-models");
       const ready = await world.waitReady("hub");
       const resolved = expect.stringMatching(/^hf:\/\/org\/base@[0-9a-f]{40}$/);
       expect(ready.status?.resolved).toEqual([{ name: "model", source: "hf://org/base@main", resolved }]);
@@ -176,7 +151,7 @@ describe.skipIf(!nodePossible)("what a deployment in the cluster is made from", 
         metadata,
         spec,
       });
-      const volume = await volumeOf("weights");
+      const volume = await volumeOf(world.client, TEAM, "weights");
       await onNode(`mkdir ${volume}/first && printf 'from the claim' > ${volume}/first/answer.txt`);
       await deploy("claim", { model: { source: "pvc://weights/first" } });
       await world.waitReady("claim");

@@ -1,9 +1,7 @@
-import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, startCluster, stopCluster } from "../../../controller/dev/cluster.ts";
 import { controllerImage } from "../../../controller/dev/images/controller-image.ts";
@@ -22,9 +20,8 @@ import { manifest, yamlOf } from "../../scenario/manifests.ts";
 import { waitFor } from "../../scenario/wait.ts";
 import { type RowsServer, startRowsServer } from "../rows-server.ts";
 import { readyOf } from "../tenant.ts";
+import { digestOnLaptop } from "./laptop.ts";
 
-const run = promisify(execFile);
-const BIN = join(import.meta.dirname, "..", "..", "..", "bin", "slipway.js");
 const TEAM = "team-a";
 const NAME = "preparation";
 
@@ -101,15 +98,8 @@ describe.skipIf(!nodePossible)("Datasets that are prepared in pods", () => {
     await apply(object);
     const { status } = await ready("rows");
     expect(status).toMatchObject({ read: 400, artifact: { rows: 400 }, work: { attempt: 1 } });
-    const folder = join(stateDir, "laptop");
-    await mkdir(folder);
-    await writeFile(join(folder, "dataset.yaml"), yamlOf(object));
-    const json = join(stateDir, "laptop.json");
-    await run(process.execPath, [BIN, "data", "prepare", "rows", "--file", folder, "--json", json], {
-      env: { ...process.env, SLIPWAY_CACHE_DIR: join(stateDir, "cache") },
-    });
-    const { artifact } = JSON.parse(await readFile(json, "utf8")) as { artifact: { digest: string } };
-    expect(status?.artifact?.digest).toBe(artifact.digest);
+    const here = await digestOnLaptop(stateDir, { "dataset.yaml": yamlOf(object) }, "rows");
+    expect(status?.artifact?.digest).toBe(here);
     await waitFor(
       "the Job to be gone",
       async () => (await client.list(Job, { namespace: TEAM })).items,
