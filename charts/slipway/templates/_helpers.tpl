@@ -22,6 +22,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 {{- end }}
 
+{{/* The controller, as pods reach it. */}}
+{{- define "slipway.url" -}}
+http://{{ include "slipway.name" . }}.{{ .Release.Namespace }}.svc:{{ .Values.service.port }}
+{{- end }}
+
 {{- define "slipway.claim" -}}
 {{ .Values.persistence.existingClaim | default (include "slipway.name" .) }}
 {{- end }}

@@ -86,6 +86,19 @@ test("a digest takes the place of the tag, and a claim of one's own that of the 
   expect(objects.some(({ kind }) => kind === "PersistentVolumeClaim")).toBe(false);
 });
 
+test("it says what is not given yet, and tells pods another port", async () => {
+  const { stdout } = await helmed(
+    ...["install", "slipway", CHART, "--dry-run=client", "-n", "elsewhere"],
+    ...["--set", "persistence.enabled=false,service.port=9090,extraArgs[0]=--prepare-in-process=5"],
+  );
+  const [manifest, notes] = stdout.split("NOTES:");
+  const arguments_ = ["--work-url=http://slipway-controller.elsewhere.svc:9090", '"--prepare-in-process=5"'];
+  for (const argument of arguments_) expect(manifest).toContain(`- ${argument}\n`);
+  expect(notes).toContain("http://slipway-controller.elsewhere.svc:9090/webhooks");
+  expect(notes).toMatch(/give `tenants`/);
+  expect(notes).toMatch(/Nothing is kept/);
+});
+
 test("it installs, upgrades and goes, and the custom resources stay", async () => {
   const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: "team-a" } };
   await admin.create(
@@ -93,7 +106,9 @@ test("it installs, upgrades and goes, and the custom resources stay", async () =
     namespace,
   );
   const at = ["-n", "slipway-system"];
-  await helmed("install", "slipway", CHART, ...at, "--create-namespace", ...TENANT);
+  const { stdout: notes } = await helmed("install", "slipway", CHART, ...at, "--create-namespace", ...TENANT);
+  expect(notes).toContain(" http://slipway-controller.slipway-system.svc:8080/webhooks;");
+  expect(notes).not.toMatch(/may not act|Nothing is kept/);
   const deployment = await admin.get(Deployment, "slipway-system", NAME);
   expect(deployment?.spec).toMatchObject({ replicas: 1, strategy: { type: "Recreate" } });
   await helmed("upgrade", "slipway", CHART, ...at, ...TENANT, "--set", "service.port=9090");
