@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -14,6 +14,7 @@ import { requireSystemPrograms } from "../../../controller/dev/node/programs.ts"
 import { silent } from "../../../controller/dev/progress.ts";
 import { KubeClient } from "../../../controller/kube/client.ts";
 import { Namespace, Pod, Service } from "../../../controller/kube/resources.ts";
+import type { Dataset } from "../../../schemas/dataset.ts";
 import type { PromptTemplate } from "../../../schemas/prompt-template.ts";
 import type { Repository } from "../../../schemas/repository.ts";
 import { nodePossible } from "../../node-possible.ts";
@@ -30,12 +31,25 @@ import { GiteaAdmin } from "../../scenario/gitea.ts";
 import type { GiteaRepository } from "../../scenario/gitea-repository.ts";
 import { lonePrompt } from "../../scenario/many-resources.ts";
 import { waitFor } from "../../scenario/wait.ts";
+import { dataset, rowLines, trainingRows } from "../../training-repository.ts";
+import { digestOnLaptop } from "./laptop.ts";
+import { openVolume } from "./volumes.ts";
 
 const run = promisify(execFile);
 const CHART = join(import.meta.dirname, "..", "..", "..", "charts", "slipway");
 const SYSTEM = "slipway-system";
 const TEAM = "team-a";
 const NAME = "in-cluster";
+const CONTROLLER = "slipway-controller";
+/** Bytes of other Datasets and urls above which a pod prepares a Dataset; these rows have 30 times as many. */
+const IN_PROCESS = 1000;
+const rowsOf = (name: string) => ({ sources: [{ name: "rows", datasetRef: { name } }] });
+const DATASETS = {
+  "tickets.jsonl": rowLines(trainingRows(400)),
+  "tickets.yaml": dataset(),
+  "large.yaml": dataset({ name: "large", spec: rowsOf("tickets") }),
+};
+const LATER = { "later.yaml": dataset({ name: "later", spec: rowsOf("large") }) };
 
 let stateDir: string;
 let cluster: Cluster;
@@ -52,6 +66,18 @@ const synced = (commit: string) =>
     60_000,
   );
 
+const pods = async () =>
+  (await client.list(Pod, { namespace: SYSTEM, labelSelector: "app.kubernetes.io/name=slipway" })).items;
+
+const prepared = (name: string) =>
+  waitForObject<Dataset>(
+    client,
+    ["Dataset", TEAM, name],
+    "to be Ready",
+    (object) => hasCondition(object, "Ready"),
+    120_000,
+  );
+
 describe.skipIf(!nodePossible)("the controller in a cluster, from its chart and image", () => {
   beforeAll(async () => {
     await requireSystemPrograms({ report: silent });
@@ -61,22 +87,18 @@ describe.skipIf(!nodePossible)("the controller in a cluster, from its chart and 
     const image = await controllerImage(options);
     await importLayers(cluster.node!.pid, image);
     client = KubeClient.fromKubeconfig({ path: cluster.kubeconfigPath });
-    await client.create(Namespace, { apiVersion: "v1", kind: "Namespace", metadata: { name: TEAM } });
+    // What runs here has to be what the strictest clusters let run.
+    const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
+    for (const name of [SYSTEM, TEAM])
+      await client.create(Namespace, { apiVersion: "v1", kind: "Namespace", metadata: { name, labels } });
     const helm = await helmBinary(options);
     const tenant = `tenants[0].namespace=${TEAM},tenants[0].serviceAccountName=${TENANT_ACCOUNT}`;
-    await run(helm, [
-      ...[
-        "install",
-        "slipway",
-        CHART,
-        "--kubeconfig",
-        cluster.kubeconfigPath,
-        "-n",
-        SYSTEM,
-        "--create-namespace",
-      ],
-      ...["--set", tenant, "--set", "persistence.enabled=false", "--wait", "--timeout", "2m"],
+    const installed = run(helm, [
+      ...["install", "slipway", CHART, "--kubeconfig", cluster.kubeconfigPath, "-n", SYSTEM],
+      ...["--set", tenant, "--set", `extraArgs[0]=--prepare-in-process=${IN_PROCESS}`],
+      ...["--wait", "--timeout", "2m"],
     ]);
+    await Promise.all([installed, openVolume(client, cluster, SYSTEM, CONTROLLER)]);
     const forge = await startGitea({ ...options, address: cluster.node!.network.hostIP });
     const admin = new GiteaAdmin(forge.url, forge.adminToken);
     const owner = await admin.createUser("owner");
@@ -87,7 +109,7 @@ describe.skipIf(!nodePossible)("the controller in a cluster, from its chart and 
     await createSecret(client, TEAM, "forge", { token: owner.token }, [host]);
     await createSecret(client, TEAM, "webhook", { secret });
     forgeURL = forge.url;
-    const service = await client.get(Service, SYSTEM, "slipway-controller");
+    const service = await client.get(Service, SYSTEM, CONTROLLER);
     const { clusterIP } = service.spec as { clusterIP: string };
     await git.addWebhook(`http://${clusterIP}:8080/webhooks`, secret);
   });
@@ -98,8 +120,12 @@ describe.skipIf(!nodePossible)("the controller in a cluster, from its chart and 
     await rm(stateDir, { recursive: true, force: true });
   });
 
-  test("runs without root or rights of its own, follows git, and goes on after its pod is deleted", async () => {
-    const first = await git.commitFiles("main", { "prompt.yaml": lonePrompt("{{ticket}}") }, "Start");
+  test("runs without root or rights of its own, and follows git by its webhook", async () => {
+    const first = await git.commitFiles(
+      "main",
+      { "prompt.yaml": lonePrompt("{{ticket}}"), ...DATASETS },
+      "Start",
+    );
     await applyRepository(client, TEAM, "prompts", {
       url: git.cloneUrl,
       interval: "10m",
@@ -109,9 +135,7 @@ describe.skipIf(!nodePossible)("the controller in a cluster, from its chart and 
     });
     await synced(first);
 
-    const pods = () =>
-      client.list(Pod, { namespace: SYSTEM, labelSelector: "app.kubernetes.io/name=slipway" });
-    const [pod] = (await pods()).items;
+    const [pod] = await pods();
     expect(pod?.spec).toMatchObject({ securityContext: { runAsNonRoot: true, runAsUser: 65532 } });
     // What is applied is not yet what has been reconciled: the prompt is Ready a moment after its Repository.
     const prompt = await waitFor(
@@ -131,41 +155,75 @@ describe.skipIf(!nodePossible)("the controller in a cluster, from its chart and 
     const name = prompt!.metadata.name;
     const changed = await getObject<PromptTemplate>(client, "PromptTemplate", TEAM, name);
     expect(changed?.spec.messages.map(({ content }) => content)).toContain("Sort: {{ticket}}");
+    const users = usersOf(await requests(cluster.auditLogPath!));
+    expect(users).toContain(`system:serviceaccount:${SYSTEM}:${CONTROLLER}`);
+    expect(users).toContain(`system:serviceaccount:${TEAM}:${TENANT_ACCOUNT}`);
+  });
 
+  test("gives a large Dataset to a pod, which reaches it by its Service and comes to a laptop's digest", async () => {
+    const small = await prepared("tickets");
+    expect(small.status?.work).toBeUndefined();
+    const { status } = await prepared("large");
+    expect(status).toMatchObject({ read: 400, artifact: { rows: 400 }, work: { attempt: 1 } });
+    expect(status?.artifact?.digest).toBe(await digestOnLaptop(stateDir, DATASETS, "large"));
+  });
+
+  test("goes on after its pod is deleted, with what was prepared before", async () => {
+    const before = await prepared("large");
+    const [pod] = await pods();
     await client.delete(Pod, SYSTEM, pod!.metadata.name);
     // The old one may still answer webhooks while it ends.
     await waitFor(
       "another pod, alone and ready",
-      async () => (await pods()).items,
+      pods,
       (items) =>
         items.length === 1 && items[0]?.metadata.uid !== pod!.metadata.uid && hasCondition(items[0], "Ready"),
       { timeoutMs: 90_000 },
     );
     const third = await git.commitFiles(
       "main",
-      { "README.md": "# Prompts\n", "prompt.yaml": lonePrompt("{{ticket}}?") },
+      { "prompt.yaml": lonePrompt("{{ticket}}?"), ...LATER },
       "Ask",
     );
     await synced(third);
-    const users = await usersOf(cluster.auditLogPath!);
-    expect(users).toContain(`system:serviceaccount:${SYSTEM}:slipway-controller`);
-    expect(users).toContain(`system:serviceaccount:${TEAM}:${TENANT_ACCOUNT}`);
+
+    // Its pod reads the artifact of the one before.
+    const later = await prepared("later");
+    expect(later.status?.artifact?.digest).toBe(
+      await digestOnLaptop(stateDir, { ...DATASETS, ...LATER }, "later"),
+    );
+    expect((await prepared("large")).status).toEqual(before.status);
+    const jobs = jobsMade(await requests(cluster.auditLogPath!));
+    expect(jobs.map((name) => name.replace(/-[0-9a-f]{12}$/, ""))).toEqual(["large", "later"]);
   });
 });
 
-/** Who the API server has seen, impersonated users included. */
-async function usersOf(file: string): Promise<Set<string>> {
-  const { stdout } = await run("cat", [file], { maxBuffer: 256 << 20 });
-  const events = stdout
-    .split("\n")
-    .filter(Boolean)
-    .map(
-      (line) => JSON.parse(line) as { user: { username: string }; impersonatedUser?: { username: string } },
-    );
-  return new Set(
-    events.flatMap(({ user, impersonatedUser }) => [
-      user.username,
-      ...(impersonatedUser ? [impersonatedUser.username] : []),
-    ]),
-  );
+/** What the API server notes of a request, as far as it is read here. */
+interface Request {
+  readonly requestURI: string;
+  readonly user: { readonly username: string };
+  readonly impersonatedUser?: { readonly username: string };
+  readonly objectRef?: { readonly resource: string; readonly name?: string };
+  readonly responseStatus?: { readonly code: number };
 }
+
+async function requests(file: string): Promise<Request[]> {
+  // What comes after the last line break is still being written.
+  const lines = (await readFile(file, "utf8")).split("\n").slice(0, -1);
+  return lines.map((line) => JSON.parse(line) as Request);
+}
+
+/** Who the API server has seen, impersonated users included. */
+const usersOf = (seen: readonly Request[]): Set<string> =>
+  new Set(
+    seen.flatMap(({ user, impersonatedUser }) =>
+      [user, impersonatedUser].flatMap((who) => who?.username ?? []),
+    ),
+  );
+
+/** Names of the Jobs that have come to be, one for each time. */
+const jobsMade = (seen: readonly Request[]): string[] =>
+  seen.flatMap(({ requestURI, objectRef, responseStatus }) => {
+    const made = responseStatus?.code === 201 && !requestURI.includes("dryRun=All");
+    return made && objectRef?.resource === "jobs" ? [objectRef.name ?? ""] : [];
+  });
