@@ -68,7 +68,9 @@ export const modelSource = withRules(
 
 export const adapter = withRules(
   z.strictObject({
-    name: objectName.describe("The model's name with this adapter, where the runtime serves several."),
+    name: objectName.describe(
+      "Where the runtime serves several: clients ask for the model of this name, of SGLang for base:name.",
+    ),
     source: z
       .string()
       .min(6)

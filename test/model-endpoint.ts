@@ -48,6 +48,8 @@ export interface ModelEndpointOptions {
   readonly retryAfter?: string;
   /** False forgets the bodies of requests, for long runs. */
   readonly record?: boolean;
+  /** Completions of `base:adapter` as SGLang has them: of these adapters, or, before 0.5.4, of the base for any name. */
+  readonly adapters?: readonly string[] | "ignored";
 }
 
 export interface ModelEndpointHandle extends AsyncDisposable {
@@ -96,6 +98,14 @@ export async function startModelEndpoint(initial: ModelEndpointOptions = {}): Pr
         object: "list",
         data: options.models.map((id) => ({ id, object: "model" })),
       });
+    }
+    if (request.url === "/v1/completions" && options.adapters !== undefined) {
+      const { model } = JSON.parse(await readBody(request)) as { model: string };
+      const adapter = model.slice(model.indexOf(":") + 1);
+      if (options.adapters === "ignored" || options.adapters.includes(adapter))
+        return json(response, 200, { object: "text_completion", model, choices: [{ index: 0, text: "b" }] });
+      const message = `The following requested LoRA adapters are not loaded: ${adapter}`;
+      return json(response, 400, { object: "error", message, type: "BadRequestError", code: 400 });
     }
     if (request.url !== "/v1/chat/completions" || request.method !== "POST")
       return json(response, 404, { error: { message: `no ${request.method} ${request.url}` } });

@@ -4,10 +4,10 @@ import { probeEndpoint } from "./probe.ts";
 
 async function probe(
   options: ModelEndpointOptions,
-  more: { apiKey?: string; allowed?: boolean; timeoutMs?: number } = {},
+  more: { apiKey?: string; allowed?: boolean; timeoutMs?: number; absent?: string } = {},
 ) {
   await using server = await startModelEndpoint(options);
-  const { apiKey, allowed = true, timeoutMs = 2_000 } = more;
+  const { apiKey, allowed = true, timeoutMs = 2_000, absent } = more;
   return await probeEndpoint({
     endpoint: {
       baseURL: `${server.baseURL}/`,
@@ -15,6 +15,7 @@ async function probe(
       timeoutMs,
       ...(apiKey !== undefined && { apiKey }),
     },
+    absent,
     allowedHosts: allowed ? [new URL(server.baseURL).host] : [],
   });
 }
@@ -35,6 +36,13 @@ describe("probeEndpoint", () => {
       reason: "ModelNotFound",
       message: "the endpoint does not list m-1; it lists gpt",
     });
+  });
+
+  test("an endpoint that answers for an adapter that is not there lets the base answer for each", async () => {
+    const adapters = ["sql"];
+    expect(await probe({ models: ["m-1"], adapters }, { absent: "m-1:_none_" })).toMatchObject({ ok: true });
+    const ignored = await probe({ models: ["m-1"], adapters: "ignored" }, { absent: "m-1:_none_" });
+    expect(ignored).toMatchObject({ ok: false, reason: "AdapterIgnored" });
   });
 
   test("a wrong key, a forbidden host, a failing and a silent endpoint each have their reason", async () => {

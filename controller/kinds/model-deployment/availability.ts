@@ -40,7 +40,7 @@ export function availability(
       trouble?.message ?? (zero ? "replicas is 0" : `no pod is ready: ${podProgress(serves.pods)}`);
     return unavailable(reason, message);
   }
-  const asked = answering({ address, listed: serves.served.listed }, effect, now);
+  const asked = answering(address, serves.served, effect, now);
   effects.push(...asked.effects);
   const said = deployment.status?.conditions?.find(({ type }) => type === "Available");
   // Asking again, or for the first time in this process, says nothing new.

@@ -18,9 +18,9 @@ const ASK_TIMEOUT_MS = 10_000;
 
 /** Asks a Service of this cluster for its models. */
 export const ask: EffectHandler = async (input, { signal }) => {
-  const { address, listed } = input as unknown as AddressProbe;
+  const { address, listed, absent } = input as unknown as AddressProbe;
   const endpoint = { baseURL: address, model: listed, timeoutMs: ASK_TIMEOUT_MS };
-  const result = await probeEndpoint({ endpoint, signal });
+  const result = await probeEndpoint({ endpoint, absent, signal });
   const output: ProbeOutput = result.ok
     ? { ok: true, message: `${listed} answers` }
     : { ok: false, reason: result.reason, message: result.message, terminal: false };

@@ -311,6 +311,34 @@ describe("truth", () => {
   });
 });
 
+test("where the base answers for each adapter, no revision serves, and one that did is not Available", () => {
+  const artifact = `artifact:sha256:${"b".repeat(64)}`;
+  const spec = { runtime: "SGLang", model: { source: artifact } };
+  const cluster = world(spec);
+  const ignores = ({ input }: EffectRequest) =>
+    (input as { absent?: string }).absent === "triage:_none_"
+      ? { ok: false, reason: "AdapterIgnored", message: "the base would answer", terminal: false }
+      : { ok: true, message: "triage answers" };
+  cluster.answers = ignores;
+  cluster.settle();
+  const before = cluster.selected;
+  expect(before).toBeDefined();
+  cluster.edit({ adapters: [{ name: "sql", source: artifact }] });
+  expect(conditionsOf(cluster.settle())).toEqual([
+    "Ready=False/AdapterIgnored",
+    "Reconciling=True/AdapterIgnored",
+    "Available=True/EndpointAnswers",
+  ]);
+  expect(cluster.selected).toBe(before);
+  cluster.answers = works;
+  cluster.now += 60_000;
+  cluster.settle();
+  expect(cluster.selected).not.toBe(before);
+  cluster.answers = ignores;
+  cluster.now += 60_000;
+  expect(conditionsOf(cluster.settle())).toContain("Available=False/AdapterIgnored");
+});
+
 describe("what it is made from", () => {
   const hub = { ...custom, runtime: "Transformers", model: { source: "hf://org/model@main" } };
   const commit = "a".repeat(40);

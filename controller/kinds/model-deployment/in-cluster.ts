@@ -6,7 +6,7 @@ import { availability } from "./availability.ts";
 import { gatesOf, NO_GATES } from "./candidate-gates.ts";
 import { childrenOf, keptClaim, keptRuns } from "./children.ts";
 import { holding, wakeIn } from "./holding.ts";
-import { drainMs, imageOf, startupMs } from "./manifests.ts";
+import { drainMs, imageOf, servedOf, startupMs } from "./manifests.ts";
 import { childName, type Revision, revisionLabel } from "./names.ts";
 import { podTrouble, startDeadline } from "./pods.ts";
 import { type InClusterDecision, type ObservedInCluster, type Present, presentOf } from "./present.ts";
@@ -14,7 +14,6 @@ import { answering } from "./probing.ts";
 import { admitStep, resolveStep } from "./resolving.ts";
 import { planRollout } from "./rollout.ts";
 import { conditionsOf, eventsOf, rememberedStop, rolloutStatus } from "./rollout-status.ts";
-import { RUNTIME } from "./runtimes/index.ts";
 import { addressOf, type LiveRevision } from "./served.ts";
 import { resolvedStatus, servingStatus } from "./serving-status.ts";
 import { type Missing, servedRevision, servingOf, wantedSources } from "./sources.ts";
@@ -73,7 +72,7 @@ function rollOut(
   const address = addressOf(present.services.get(childName(deployment, revision)));
   const asked =
     changes && candidate && candidate.ready > 0 && address !== undefined
-      ? answering({ address, listed: RUNTIME[spec.runtime].listedModel(of.serving) }, effect, now)
+      ? answering(address, servedOf(of), effect, now)
       : undefined;
   effects.push(...(asked?.effects ?? []));
   const gates = changes ? gatesOf(observed, present, of, address) : NO_GATES;

@@ -50,6 +50,15 @@ const GOLDEN: Record<string, { readonly runtime: RuntimeName; readonly [field: s
   "vllm-fine-tuned": { runtime: "VLLM", model: { fineTuneJobRef: { name: "lora" } }, gpu: { count: 1 } },
   sglang: { runtime: "SGLang", model: { source: `hf://org/model@${commit}` }, gpu: { count: 4 } },
   "sglang-fine-tuned": { runtime: "SGLang", model: { fineTuneJobRef: { name: "lora" } }, gpu: { count: 1 } },
+  "sglang-adapters": {
+    runtime: "SGLang",
+    model: { source: `hf://org/model@${commit}` },
+    adapters: [
+      { name: "sql", source: `artifact:${digest("b")}` },
+      { name: "chat", source: `hf://org/chat@${commit}` },
+    ],
+    gpu: { count: 1 },
+  },
   "llama-cpp-cpu": {
     runtime: "LlamaCpp",
     model: { source: `hf://org/model-GGUF@${commit}`, file: "model-q8_0.gguf" },

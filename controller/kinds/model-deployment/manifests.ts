@@ -32,9 +32,15 @@ export function imageOf(spec: InCluster): string {
   return spec.image ?? RUNTIME[spec.runtime].image({ gpus: spec.gpu?.count ?? 0 });
 }
 
-function servedOf({ revision, serving, spec }: Revision): Served {
+export function servedOf({ revision, serving, spec }: Revision): Served {
   const runtime = RUNTIME[spec.runtime];
-  return { revision, model: runtime.clientModel(serving), listed: runtime.listedModel(serving) };
+  const absent = runtime.absentModel?.(serving);
+  return {
+    revision,
+    model: runtime.clientModel(serving),
+    listed: runtime.listedModel(serving),
+    ...(absent === undefined ? {} : { absent }),
+  };
 }
 
 /** The Service that clients use. */

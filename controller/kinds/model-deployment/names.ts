@@ -18,6 +18,8 @@ export interface Served {
   readonly model: string;
   /** What /v1/models lists. */
   readonly listed: string;
+  /** A model that it must refuse. */
+  readonly absent?: string;
 }
 
 export interface Revision {

@@ -1,11 +1,11 @@
 import { digestOf, type Json } from "../../graph/canonical.ts";
 import type { EffectOutcome, EffectRequest } from "../../runtime/kind.ts";
 import type { ProbeOutput } from "./decide.ts";
+import type { Served } from "./names.ts";
 
 /** What is asked: a Service by its IP, for the model that it should list. No key: it is in this cluster. */
-export interface AddressProbe {
+export interface AddressProbe extends Pick<Served, "listed" | "absent"> {
   readonly address: string;
-  readonly listed: string;
 }
 
 export interface Answering {
@@ -24,11 +24,13 @@ const FAILING_MS = 2_000;
 
 /** Asks a Service whether it answers for a model: at once, soon again when it does not, every minute when it does. */
 export function answering(
-  probe: AddressProbe,
+  address: string,
+  { listed, absent }: Pick<Served, "listed" | "absent">,
   effect: (request: EffectRequest) => EffectOutcome | undefined,
   now: Date,
 ): Answering {
-  const input = { address: probe.address, listed: probe.listed } satisfies AddressProbe as unknown as Json;
+  const probe: AddressProbe = { address, listed, ...(absent === undefined ? {} : { absent }) };
+  const input = probe as unknown as Json;
   const request = (attempt: number): EffectRequest => ({
     name: "ask",
     inputDigest: digestOf(input),
@@ -38,7 +40,7 @@ export function answering(
   });
   const outcome = effect(request(1));
   if (!outcome || outcome.state === "Running") {
-    const message = `asking ${probe.address}`;
+    const message = `asking ${address}`;
     return {
       effects: [request(outcome?.attempt ?? 1)],
       ok: undefined,

@@ -20,6 +20,7 @@ const servedSchema = z.object({
   revision: z.string().regex(/^[0-9a-f]{64}$/),
   model: z.string().max(256),
   listed: z.string().max(256),
+  absent: z.string().max(256).exactOptional(),
 });
 
 /** The revisions that there are, by label. */

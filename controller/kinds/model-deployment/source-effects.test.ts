@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { effectContext } from "../../../test/effect-context.ts";
+import { startModelEndpoint } from "../../../test/model-endpoint.ts";
 import { type Hub, startHub } from "../../dev/hub.ts";
 import { KubeError } from "../../kube/kube-error.ts";
 import type { KubeObject } from "../../kube/resources.ts";
@@ -158,6 +159,14 @@ describe("before a revision's pods", () => {
     ).catch((error: unknown) => error);
     expect(await attempt).toMatchObject(outcome);
   });
+});
+
+test("a Service that answers for an adapter that is not there is not taken for one that serves adapters", async () => {
+  await using server = await startModelEndpoint({ models: ["triage"], adapters: "ignored" });
+  const probe = { address: server.baseURL, listed: "triage" };
+  expect(await ask(probe, context)).toMatchObject({ ok: true });
+  const asked = await ask({ ...probe, absent: "triage:_none_" }, context);
+  expect(asked).toMatchObject({ ok: false, reason: "AdapterIgnored" });
 });
 
 test("a Service that nothing answers behind is unreachable, and asked again", async () => {

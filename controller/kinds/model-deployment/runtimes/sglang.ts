@@ -3,11 +3,12 @@ import { baseName, namedAdapters, type Runtime, weights } from "./types.ts";
 /*
  * Arguments: https://docs.sglang.io/advanced_features/server_arguments.html (it listens on 127.0.0.1 unless told)
  * Image, /dev/shm and probes: https://docs.sglang.io/references/multi_node_deployment/deploy_on_k8s.html
- * Its tag v0.5.3, for all GPUs: https://github.com/sgl-project/sglang/releases/tag/v0.5.3
- * Adapters, and how clients name them (base:adapter): https://docs.sglang.io/advanced_features/lora.html
+ * Its tag v0.5.4, for all GPUs: https://github.com/sgl-project/sglang/releases/tag/v0.5.4
+ * Clients name an adapter base:adapter since that release: https://github.com/sgl-project/sglang/pull/11570. An earlier
+ * one takes no notice of what follows the colon, and lets the base answer.
  */
 export const sglang: Runtime = {
-  image: () => "docker.io/lmsysorg/sglang:v0.5.3",
+  image: () => "docker.io/lmsysorg/sglang:v0.5.4",
   port: 30_000,
   healthPath: "/health",
   command: ["python3", "-m", "sglang.launch_server"],
@@ -38,4 +39,6 @@ export const sglang: Runtime = {
     serving.adapted ? `${baseName(serving)}:${serving.modelName}` : serving.modelName,
   // Releases differ in whether they list adapters; the base is always there.
   listedModel: baseName,
+  // No adapter's name begins with an underscore.
+  absentModel: (serving) => (serving.adapters.length > 0 ? `${baseName(serving)}:_none_` : undefined),
 };

@@ -46,6 +46,8 @@ export interface Runtime {
   readonly clientModel: (serving: Serving) => string;
   /** What /v1/models lists when the model is there. */
   readonly listedModel: (serving: Serving) => string;
+  /** A model that it must refuse; where it does not, the base answers under the name of each adapter. */
+  readonly absentModel?: (serving: Serving) => string | undefined;
 }
 
 /** The base's own name: the adapter has taken the deployment's. */
