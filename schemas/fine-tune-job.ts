@@ -233,6 +233,14 @@ export const fineTuneJobStatus = z.strictObject({
       bytes: count,
       revision: digits.describe("Of the training that made it."),
       step: count.optional().describe("Of the checkpoint that the suite chose."),
+      rank: z
+        .int()
+        .min(1)
+        .max(1_048_576)
+        .optional()
+        .describe(
+          "Of an adapter, as its adapter_config.json has it. Some servers must be told before they load it.",
+        ),
     })
     .optional()
     .describe("What was trained last: the manifest's digest, which stands for every byte of it."),

@@ -1,22 +1,41 @@
+import * as z from "zod";
 import { type ArtifactManifest, artifactManifest } from "../../schemas/artifact.ts";
 import { SlipwayError } from "../errors.ts";
 import type { BlobStore, ReportStore } from "../store/store.ts";
 
 /** A manifest is read whole. */
 export const MAX_MANIFEST_BYTES = 4 << 20;
+/** PEFT's has about 1 KiB; layers with names of their own make it longer. */
+const MAX_ADAPTER_CONFIG_BYTES = 1 << 20;
+
+type Blobs = Pick<BlobStore, "has" | "open" | "get">;
 
 /** Undefined for a blob that is not there, or no manifest. */
-export async function readManifest(
+export function readManifest(digest: string, blobs: Blobs): Promise<ArtifactManifest | undefined> {
+  return readJson(digest, artifactManifest, MAX_MANIFEST_BYTES, blobs);
+}
+
+const adapterConfig = z.object({ r: z.int().min(1).max(1_048_576) });
+
+/** The rank of a LoRA adapter: https://huggingface.co/docs/peft/package_reference/lora. Undefined where none is said. */
+export async function rankOf({ files }: ArtifactManifest, blobs: Blobs): Promise<number | undefined> {
+  const config = files.find(({ path }) => path === "adapter_config.json");
+  return config && (await readJson(config.digest, adapterConfig, MAX_ADAPTER_CONFIG_BYTES, blobs))?.r;
+}
+
+async function readJson<T>(
   digest: string,
-  blobs: Pick<BlobStore, "has" | "open" | "get">,
-): Promise<ArtifactManifest | undefined> {
+  schema: z.ZodType<T>,
+  maxBytes: number,
+  blobs: Blobs,
+): Promise<T | undefined> {
   if (!(await blobs.has(digest))) return undefined;
   const { bytes, stream } = await blobs.open(digest);
   stream.destroy();
-  if (bytes > MAX_MANIFEST_BYTES) return undefined;
+  if (bytes > maxBytes) return undefined;
   const data = await blobs.get(digest);
   try {
-    return artifactManifest.parse(JSON.parse(new TextDecoder().decode(data)));
+    return schema.parse(JSON.parse(new TextDecoder().decode(data)));
   } catch {
     return undefined;
   }
@@ -34,7 +53,7 @@ export async function assertMadeIn(
     blobs,
     reports,
   }: {
-    readonly blobs: Pick<BlobStore, "has" | "open" | "get">;
+    readonly blobs: Blobs;
     readonly reports: Pick<ReportStore, "hasUploadIn">;
   },
 ): Promise<void> {

@@ -92,6 +92,21 @@ describe("a training", () => {
     });
   });
 
+  test("says its adapter's rank, also of one made before ranks were read, and while it is looked at again", () => {
+    const world = trained();
+    expect(world.job.status?.artifact).not.toHaveProperty("rank");
+    world.verification = succeeded({ files: 2, rank: 64 });
+    world.step();
+    expect(world.job.status?.artifact).toMatchObject({ digest: ARTIFACT, rank: 64 });
+    world.verification = undefined;
+    world.step();
+    expect(world.job.status?.artifact?.rank).toBe(64);
+    // The report is gone with the state folder.
+    world.reports.clear();
+    world.step();
+    expect(world.job.status?.artifact?.rank).toBe(64);
+  });
+
   test("is not Ready when what it says it stored is not there, and is trained again when asked", () => {
     const world = new World();
     world.step();

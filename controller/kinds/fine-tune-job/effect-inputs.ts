@@ -33,6 +33,8 @@ export interface VerifyInput {
 
 export interface VerifyOutput {
   readonly files: number;
+  /** Of an adapter. */
+  readonly rank?: number | undefined;
   /** Of {@link Choice}. */
   readonly checkpoints?: readonly Checkpoint[];
 }

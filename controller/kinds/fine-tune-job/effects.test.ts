@@ -135,6 +135,23 @@ test("an artifact counts when manifest and files are there, and its own", async 
   expect(await check(await store(true))).toEqual({ files: 1 });
 });
 
+test.each([
+  ["has one", '{"peft_type":"LORA","r":64}', { files: 2, rank: 64 }],
+  ["says another thing", '{"r":"many"}', { files: 2 }],
+])("the rank of an adapter whose configuration %s", async (_, config, found) => {
+  const file = async (path: string, content: string) => {
+    const digest = await state.blobs.put(content);
+    await state.reports.addUpload(OWN, digest);
+    return { path, digest, bytes: content.length };
+  };
+  const files = [
+    await file("adapter_config.json", config),
+    await file("adapter_model.safetensors", "weights"),
+  ];
+  const manifest = canonicalJson({ version: 1, type: "adapter", files, metadata: {} });
+  expect(await check((await file("manifest.json", manifest)).digest)).toEqual(found);
+});
+
 test("files of somebody else are not served as one's own", async () => {
   const manifest = await store(false);
   await expect(check(manifest)).rejects.toMatchObject({ code: "ArtifactInvalid" });

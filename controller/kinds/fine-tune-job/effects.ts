@@ -4,7 +4,7 @@ import type { KubeClient } from "../../kube/client.ts";
 import { assertHostAllowed, type SecretReader } from "../../kube/secrets.ts";
 import type { EffectHandler } from "../../runtime/kind.ts";
 import type { BlobStore, ReportStore } from "../../store/store.ts";
-import { assertMadeIn, readManifest } from "../../work/artifacts.ts";
+import { assertMadeIn, rankOf, readManifest } from "../../work/artifacts.ts";
 import type { WorkTokens } from "../../work/tokens.ts";
 import { createTokenSecret } from "../work-token.ts";
 import type { AdmitInput, VerifyInput, VerifyOutput } from "./effect-inputs.ts";
@@ -71,11 +71,12 @@ export function verify({ blobs, reports }: EffectDependencies): EffectHandler {
       if (!(await blobs.has(file.digest))) throw missing(file.path);
       if (!isOwn(file.digest)) throw foreign(digest, file.path);
     }
-    const files = manifest.files.length;
-    if (!choice) return { files };
+    const rank = await rankOf(manifest, blobs);
+    const found = { files: manifest.files.length, ...(rank === undefined ? {} : { rank }) };
+    if (!choice) return found;
     for (const { answers } of choice.candidates) if (!isOwn(answers)) throw foreign(digest, "an answer");
     return {
-      files,
+      ...found,
       checkpoints: await chosen(digest, choice, blobs),
     } satisfies VerifyOutput as unknown as Json;
   };

@@ -116,11 +116,14 @@ function verified(
       ...decision,
       status: { ...done, conditions: reconciling("Verifying", `the artifact ${digest} is looked at`) },
     };
-  const { checkpoints } = (outcome?.output ?? {}) as unknown as Partial<VerifyOutput>;
+  // Looking again takes nothing back of what was found.
+  const former = isPublished ? job.status?.artifact?.rank : undefined;
+  const { checkpoints, rank = former } = (outcome?.output ?? {}) as unknown as Partial<VerifyOutput>;
   return {
     ...decision,
     status: {
       ...published,
+      artifact: { ...published.artifact!, ...(rank === undefined ? {} : { rank }) },
       ...(checkpoints ? { checkpoints: [...checkpoints] } : {}),
       conditions: ready("Trained", `${type} ${digest}`),
     },

@@ -18,10 +18,17 @@ const lora = {
   metadata: { name: "lora" },
   spec: { baseModel: { source: "hf://org/base@main", secretRef: { name: "hub", key: "token" } } },
   status: {
-    artifact: { digest: digest("a"), type: "adapter" as const },
+    artifact: { digest: digest("a"), type: "adapter" as const, rank: 8 },
     base: { source: "hf://org/base@main", resolved: `hf:org/base@${commit}` },
   },
 };
+
+const highRank = {
+  ...lora,
+  metadata: { name: "lora-r48" },
+  status: { ...lora.status, artifact: { digest: digest("d"), type: "adapter" as const, rank: 48 } },
+};
+const jobs = new Map([lora, highRank].map((job) => [job.metadata.name, job]));
 
 const GOLDEN: Record<string, { readonly runtime: RuntimeName; readonly [field: string]: unknown }> = {
   "vllm-two-gpus-adapters": {
@@ -48,6 +55,12 @@ const GOLDEN: Record<string, { readonly runtime: RuntimeName; readonly [field: s
     },
   },
   "vllm-fine-tuned": { runtime: "VLLM", model: { fineTuneJobRef: { name: "lora" } }, gpu: { count: 1 } },
+  "vllm-high-rank": {
+    runtime: "VLLM",
+    model: { fineTuneJobRef: { name: "lora-r48" } },
+    adapters: [{ name: "sql", fineTuneJobRef: { name: "lora" } }],
+    gpu: { count: 1 },
+  },
   sglang: { runtime: "SGLang", model: { source: `hf://org/model@${commit}` }, gpu: { count: 4 } },
   "sglang-fine-tuned": { runtime: "SGLang", model: { fineTuneJobRef: { name: "lora" } }, gpu: { count: 1 } },
   "sglang-adapters": {
@@ -110,7 +123,7 @@ function manifests(inCluster: Record<string, unknown>): string {
     spec: modelDeploymentSpec.parse({ type: "InCluster", inCluster }),
   });
   const spec = deployment.spec.inCluster!;
-  const wanted = wantedSources(spec, "triage", new Map([["lora", lora]]));
+  const wanted = wantedSources(spec, "triage", jobs);
   if ("missing" in wanted) throw new Error(wanted.missing.message);
   const source = "s3://models/llama";
   const sources = pinned(wanted.sources, [{ name: "model", source, resolved: `${source}#sha256:1` }])!;

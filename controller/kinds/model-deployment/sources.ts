@@ -3,6 +3,7 @@ import { digestOf, sha256 } from "../../graph/canonical.ts";
 import type { SourceAccess } from "../../sources/types.ts";
 import { RUNTIME } from "./runtimes/index.ts";
 import type { PlacedAdapter, Serving } from "./runtimes/types.ts";
+import { unservable } from "./servable.ts";
 
 /** What counts of a FineTuneJob. */
 export interface TrainedJob {
@@ -17,7 +18,13 @@ export interface TrainedJob {
   };
   readonly status?:
     | {
-        readonly artifact?: { readonly digest: string; readonly type: "adapter" | "model" } | undefined;
+        readonly artifact?:
+          | {
+              readonly digest: string;
+              readonly type: "adapter" | "model";
+              readonly rank?: number | undefined;
+            }
+          | undefined;
         readonly base?: { readonly source: string; readonly resolved: string } | undefined;
       }
     | undefined;
@@ -35,6 +42,8 @@ export interface Source {
   /** Of S3. */
   readonly region?: string;
   readonly secret?: { readonly name: string; readonly tokenKey?: string };
+  /** Of an adapter that a FineTuneJob made; nobody says that of others. */
+  readonly rank?: number;
 }
 
 export interface WantedSources {
@@ -58,16 +67,18 @@ export function wantedSources(
 ): WantedSources | { readonly missing: Missing } {
   const sources: Source[] = [];
   let adapted = false;
-  const { model } = spec;
+  const { model, runtime } = spec;
   if (model?.fineTuneJobRef) {
+    const refused = unservable(runtime, jobs.get(model.fineTuneJobRef.name));
+    if (refused) return { missing: refused };
     const made = madeBy(model.fineTuneJobRef.name, jobs);
     if ("missing" in made) return made;
-    if (made.type === "model") sources.push({ name: "model", reference: made.reference });
+    if (made.type === "model") sources.push({ name: "model", ...made.content });
     else {
       adapted = true;
       const base = baseOf(made.job);
       if ("missing" in base) return base;
-      sources.push(base, { name: adapterName(name), reference: made.reference });
+      sources.push(base, { name: adapterName(name), ...made.content });
     }
   } else if (model?.source !== undefined) {
     sources.push(source("model", model.source, model));
@@ -81,6 +92,8 @@ export function wantedSources(
       sources.push(source(adapter.name, adapter.source ?? "", adapter));
       continue;
     }
+    const refused = unservable(runtime, jobs.get(adapter.fineTuneJobRef.name));
+    if (refused) return { missing: refused };
     const made = madeBy(adapter.fineTuneJobRef.name, jobs);
     if ("missing" in made) return made;
     if (made.type !== "adapter") {
@@ -89,7 +102,7 @@ export function wantedSources(
     }
     sources.push({
       name: adapter.name,
-      reference: made.reference,
+      ...made.content,
       ...(adapter.file ? { file: adapter.file } : {}),
     });
   }
@@ -127,7 +140,12 @@ function madeBy(name: string, jobs: ReadonlyMap<string, TrainedJob>) {
   if (!job) return missing("FineTuneJobNotFound", `there is no FineTuneJob ${name}`);
   const { artifact } = job.status ?? {};
   if (!artifact) return missing("FineTuneJobNotReady", `FineTuneJob ${name} has made nothing yet`);
-  return { job, type: artifact.type, reference: `artifact:${artifact.digest}` };
+  const { type, digest, rank } = artifact;
+  return {
+    job,
+    type,
+    content: { reference: `artifact:${digest}`, ...(rank === undefined ? {} : { rank }) },
+  };
 }
 
 /** The base that an adapter was trained on, as exactly as the training knew it. */
@@ -221,6 +239,7 @@ export function servingOf(
         name: each.name,
         folder: folderOf(each),
         ...(each.file === undefined ? {} : { file: each.file }),
+        ...(each.rank === undefined ? {} : { rank: each.rank }),
       }),
     );
   return {

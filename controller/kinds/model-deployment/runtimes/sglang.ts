@@ -27,6 +27,7 @@ export const sglang: Runtime = {
     ...(serving.adapters.length > 0
       ? [
           "--enable-lora",
+          // The greatest rank, and the layers, are read from these.
           "--lora-paths",
           ...namedAdapters(serving).map(({ name, folder }) => `${name}=${folder}`),
         ]

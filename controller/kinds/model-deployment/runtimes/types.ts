@@ -18,6 +18,8 @@ export interface PlacedAdapter {
   readonly name: string;
   readonly folder: string;
   readonly file?: string;
+  /** Where it is known. */
+  readonly rank?: number;
 }
 
 export interface EnvVar {
@@ -40,6 +42,8 @@ export interface Runtime {
   /** Processes of one replica talk through /dev/shm, of which containers have 64 MiB. */
   readonly sharedMemory: boolean;
   readonly metricsPath?: string;
+  /** The greatest rank of an adapter that it can load, where there is one. */
+  readonly maxRank?: number;
   /** Written to, besides /tmp. */
   readonly scratch?: string;
   /** What clients write as `model`. */

@@ -1,4 +1,11 @@
-import { baseName, namedAdapters, type Runtime, weights } from "./types.ts";
+import { baseName, namedAdapters, type Runtime, type Serving, weights } from "./types.ts";
+
+/**
+ * What --max-lora-rank may be, from its default on. A greater one takes more memory, so the smallest that suffices:
+ * https://docs.vllm.ai/en/latest/features/lora/#configuring-max_lora_rank. The values are in its source:
+ * https://github.com/vllm-project/vllm/blob/v0.11.0/vllm/config/lora.py
+ */
+const RANKS = [16, 32, 64, 128, 256, 320, 512];
 
 /*
  * Arguments: https://docs.vllm.ai/en/latest/cli/serve/
@@ -8,6 +15,7 @@ import { baseName, namedAdapters, type Runtime, weights } from "./types.ts";
  * Adapters: https://docs.vllm.ai/en/latest/features/lora/
  */
 export const vllm: Runtime = {
+  maxRank: RANKS.at(-1)!,
   image: () => "docker.io/vllm/vllm-openai:v0.11.0",
   port: 8000,
   healthPath: "/health",
@@ -28,6 +36,7 @@ export const vllm: Runtime = {
           // How many adapters one batch may mix; all that there are.
           "--max-loras",
           String(serving.adapters.length),
+          ...maxLoraRank(serving),
           "--lora-modules",
           ...namedAdapters(serving).map(({ name, folder }) => `${name}=${folder}`),
         ]
@@ -45,3 +54,10 @@ export const vllm: Runtime = {
   clientModel: ({ modelName }) => modelName,
   listedModel: ({ modelName }) => modelName,
 };
+
+/** An adapter of a greater rank is refused. */
+function maxLoraRank({ adapters }: Serving): string[] {
+  const needed = Math.max(...adapters.map(({ rank = 0 }) => rank));
+  const allowed = RANKS.find((rank) => rank >= needed);
+  return allowed === undefined || allowed === RANKS[0] ? [] : ["--max-lora-rank", String(allowed)];
+}
