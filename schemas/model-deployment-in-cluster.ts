@@ -232,9 +232,17 @@ export const inCluster = withRules(
     check: (self) => self.runtime === "Custom" || self.model !== undefined,
   },
   {
-    rule: "self.runtime != 'LlamaCpp' || !has(self.model) || has(self.model.file)",
+    rule: "self.runtime != 'LlamaCpp' || !has(self.model) || !has(self.model.source) || has(self.model.file)",
     message: "runtime: LlamaCpp needs model.file, a GGUF file",
-    check: (self) => self.runtime !== "LlamaCpp" || self.model === undefined || self.model.file !== undefined,
+    check: ({ runtime, model }) =>
+      runtime !== "LlamaCpp" || model?.source === undefined || model.file !== undefined,
+  },
+  {
+    rule: "self.runtime != 'LlamaCpp' || !((has(self.model) && has(self.model.fineTuneJobRef)) || self.adapters.exists(each, has(each.fineTuneJobRef)))",
+    message:
+      "runtime: LlamaCpp serves GGUF files, and a FineTuneJob makes safetensors: use another runtime, or convert what it made and name that in source and file",
+    check: ({ runtime, model, adapters }) =>
+      runtime !== "LlamaCpp" || [model, ...adapters].every((each) => each?.fineTuneJobRef === undefined),
   },
   {
     rule: "self.runtime != 'Custom' || has(self.image)",

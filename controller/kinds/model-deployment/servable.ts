@@ -2,22 +2,36 @@ import { RUNTIMES, type RuntimeName } from "../../../schemas/model-deployment-in
 import { RUNTIME } from "./runtimes/index.ts";
 import type { Missing, TrainedJob } from "./sources.ts";
 
+/** As the model it brings its base along; as an adapter it is put on the spec's own. */
+type Use = "model" | "adapter";
+
 /**
- * Why a runtime cannot serve what a FineTuneJob made, said before any pod tries; undefined where it can. What others
- * made is not looked into: there its server says so.
+ * Why a runtime cannot serve what a FineTuneJob makes, said before any pod tries and where possible before it is made;
+ * undefined where it can. What others made is not looked into: there its server says so.
  */
-export function unservable(runtime: RuntimeName, job: TrainedJob | undefined): Missing | undefined {
-  const problem = job && problemOf(runtime, job);
+export function unservable(runtime: RuntimeName, job: TrainedJob | undefined, use: Use): Missing | undefined {
+  if (!job) return undefined;
+  const { name } = job.metadata;
+  if (job.spec.backend === "openai")
+    return invalid(`FineTuneJob ${name} trains at a provider, which serves what it made: use type: External`);
+  const problem = problemOf(runtime, job, use);
   if (problem === undefined) return undefined;
-  const others = RUNTIMES.filter((each) => each !== "Custom" && problemOf(each, job!) === undefined);
-  const message = `${problem}; ${others.join(", ")} can serve it`;
-  return { reason: "InvalidSpec", message, final: true };
+  const others = RUNTIMES.filter((each) => each !== "Custom" && problemOf(each, job, use) === undefined);
+  return invalid(`${problem}; these can serve it: ${others.join(", ")}`);
 }
 
-function problemOf(runtime: RuntimeName, { metadata, status }: TrainedJob): string | undefined {
-  const { maxRank = Number.POSITIVE_INFINITY } = RUNTIME[runtime];
-  const { rank = 0 } = status?.artifact ?? {};
+function problemOf(runtime: RuntimeName, job: TrainedJob, use: Use): string | undefined {
+  const { spec, status } = job;
+  const { reads, maxRank = Number.POSITIVE_INFINITY } = RUNTIME[runtime];
+  const what = `FineTuneJob ${job.metadata.name}`;
+  if (!reads.includes("safetensors")) return `${what} makes safetensors, and ${runtime} reads GGUF`;
+  const { type = spec.adapter ? "adapter" : "model", rank = 0 } = status?.artifact ?? {};
+  const { file } = spec.baseModel;
+  if (use === "model" && type === "adapter" && file !== undefined && !reads.includes("GGUF"))
+    return `${what} makes an adapter on the GGUF file ${file}, and ${runtime} reads safetensors`;
   if (rank > maxRank)
-    return `the adapter of FineTuneJob ${metadata.name} has rank ${rank}, and ${runtime} loads ${maxRank} at most`;
+    return `${what} made an adapter of rank ${rank}, and ${runtime} loads ${maxRank} at most`;
   return undefined;
 }
+
+const invalid = (message: string): Missing => ({ reason: "InvalidSpec", message, final: true });

@@ -55,30 +55,6 @@ describe("what is brought into the pod", () => {
     });
   });
 
-  test("an adapter of a rank that the runtime does not load", () => {
-    const of = (rank: number): TrainedJob => ({
-      ...job("adapter"),
-      status: {
-        artifact: { digest: artifact.slice(9), type: "adapter", rank },
-        base: job("adapter").status?.base,
-      },
-    });
-    const base = { source: `hf://org/base@${commit}` };
-    const model = { model: { fineTuneJobRef: { name: "lora" } } };
-    const beside = { model: base, adapters: [{ name: "x", fineTuneJobRef: { name: "lora" } }] };
-    for (const where of [model, beside]) {
-      expect(sources(spec(where), [of(512)])).toMatchObject({ sources: [{}, { rank: 512 }] });
-      expect(sources(spec(where), [of(513)])).toMatchObject({
-        missing: {
-          reason: "InvalidSpec",
-          message: expect.stringMatching(/has rank 513, and VLLM loads 512 at most; .*Transformers/),
-          final: true,
-        },
-      });
-      expect(sources(spec({ ...where, runtime: "SGLang" }), [of(1024)])).toHaveProperty("sources");
-    }
-  });
-
   test("no adapter takes the model's name", () => {
     const of = spec({ model: { source: artifact }, adapters: [{ name: "model", source: artifact }] });
     expect(sources(of)).toMatchObject({ missing: { reason: "InvalidSpec", final: true } });

@@ -9,6 +9,8 @@ import { unservable } from "./servable.ts";
 export interface TrainedJob {
   readonly metadata: { readonly name: string };
   readonly spec: {
+    readonly backend?: string;
+    readonly adapter?: object | undefined;
     readonly baseModel: {
       readonly source: string;
       readonly file?: string | undefined;
@@ -69,7 +71,7 @@ export function wantedSources(
   let adapted = false;
   const { model, runtime } = spec;
   if (model?.fineTuneJobRef) {
-    const refused = unservable(runtime, jobs.get(model.fineTuneJobRef.name));
+    const refused = unservable(runtime, jobs.get(model.fineTuneJobRef.name), "model");
     if (refused) return { missing: refused };
     const made = madeBy(model.fineTuneJobRef.name, jobs);
     if ("missing" in made) return made;
@@ -92,7 +94,7 @@ export function wantedSources(
       sources.push(source(adapter.name, adapter.source ?? "", adapter));
       continue;
     }
-    const refused = unservable(runtime, jobs.get(adapter.fineTuneJobRef.name));
+    const refused = unservable(runtime, jobs.get(adapter.fineTuneJobRef.name), "adapter");
     if (refused) return { missing: refused };
     const made = madeBy(adapter.fineTuneJobRef.name, jobs);
     if ("missing" in made) return made;

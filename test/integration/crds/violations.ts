@@ -157,6 +157,8 @@ export const VIOLATIONS: Readonly<Record<string, Violation>> = {
   "ModelDeployment spec.inCluster: runtime: LlamaCpp needs model.file, a GGUF file": inCluster({
     runtime: "LlamaCpp",
   }),
+  "ModelDeployment spec.inCluster: runtime: LlamaCpp serves GGUF files, and a FineTuneJob makes safetensors: use another runtime, or convert what it made and name that in source and file":
+    inCluster({ runtime: "LlamaCpp", model: { fineTuneJobRef: { name: "a" } } }),
   "ModelDeployment spec.inCluster: LlamaCpp, Ollama and Transformers serve one model: at most one adapter, which is merged into it":
     inCluster({
       adapters: [

@@ -24,6 +24,7 @@ export const custom: Runtime = {
         ]),
   ],
   sharedMemory: true,
+  reads: ["safetensors", "GGUF"],
   clientModel: ({ modelName }) => modelName,
   listedModel: ({ modelName }) => modelName,
 };

@@ -35,6 +35,7 @@ export const llamaCpp: Runtime = {
   // One process with threads: no shared memory.
   sharedMemory: false,
   metricsPath: "/metrics",
+  reads: ["GGUF"],
   clientModel: ({ modelName }) => modelName,
   listedModel: ({ modelName }) => modelName,
 };

@@ -36,6 +36,7 @@ export const ollama: Runtime = {
   readyCommand: ({ modelName }) => ["ollama", "show", modelName],
   sharedMemory: false,
   scratch: FOLDER,
+  reads: ["safetensors", "GGUF"],
   clientModel: ({ modelName }) => modelName,
   // What has no tag is `latest`.
   listedModel: ({ modelName }) => `${modelName}:latest`,

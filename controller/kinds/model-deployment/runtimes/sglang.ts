@@ -36,6 +36,8 @@ export const sglang: Runtime = {
   env: () => [{ name: "HF_HUB_OFFLINE", value: "1" }],
   sharedMemory: true,
   metricsPath: "/metrics",
+  // Its loader of GGUF files needs vLLM beside it, which its image has not.
+  reads: ["safetensors"],
   clientModel: (serving) =>
     serving.adapted ? `${baseName(serving)}:${serving.modelName}` : serving.modelName,
   // Releases differ in whether they list adapters; the base is always there.

@@ -38,6 +38,7 @@ export const tgi: Runtime = {
   ],
   sharedMemory: true,
   metricsPath: "/metrics",
+  reads: ["safetensors"],
   // It has no alias: a model is known by its --model-id, an adapter by its name.
   clientModel: (serving) => (serving.adapted ? serving.modelName : weights(serving)),
   listedModel: weights,

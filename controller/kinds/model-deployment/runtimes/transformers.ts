@@ -28,6 +28,7 @@ export const transformers: Runtime = {
   ],
   sharedMemory: false,
   metricsPath: "/metrics",
+  reads: ["safetensors", "GGUF"],
   clientModel: ({ modelName }) => modelName,
   listedModel: ({ modelName }) => modelName,
 };

@@ -42,6 +42,8 @@ export interface Runtime {
   /** Processes of one replica talk through /dev/shm, of which containers have 64 MiB. */
   readonly sharedMemory: boolean;
   readonly metricsPath?: string;
+  /** Forms of weights that it loads. */
+  readonly reads: readonly ("safetensors" | "GGUF")[];
   /** The greatest rank of an adapter that it can load, where there is one. */
   readonly maxRank?: number;
   /** Written to, besides /tmp. */

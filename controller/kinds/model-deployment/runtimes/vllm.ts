@@ -51,6 +51,8 @@ export const vllm: Runtime = {
   sharedMemory: true,
   // https://docs.vllm.ai/en/latest/usage/metrics/
   metricsPath: "/metrics",
+  // https://docs.vllm.ai/en/latest/features/quantization/gguf/: one file, experimentally.
+  reads: ["safetensors", "GGUF"],
   clientModel: ({ modelName }) => modelName,
   listedModel: ({ modelName }) => modelName,
 };
