@@ -311,6 +311,31 @@ describe("truth", () => {
   });
 });
 
+test.each([
+  ["that needs a GPU", { runtime: "VLLM" }, /needs a GPU and gpu is not set: .*; pod p: .*: no device$/],
+  ["with a GPU", { runtime: "VLLM", gpu: { count: 1 } }, /^revision \w+: pod p: .*: no device$/],
+  [
+    "with an image of its own",
+    { runtime: "TGI", image: "tgi-cpu:1" },
+    /^revision \w+: pod p: .*: no device$/,
+  ],
+  ["that runs on a CPU", { runtime: "Transformers" }, /^revision \w+: pod p: .*: no device$/],
+])("a crash of a server %s is said with what is most likely behind it", (_, spec, expected) => {
+  const cluster = new InClusterWorld({ model: { source: "pvc://models/llama" }, ...spec });
+  cluster.step();
+  const [made] = cluster.of("Deployment");
+  cluster.broken.add(made!.metadata.name);
+  const metadata = { name: "p", labels: made!.metadata.labels ?? {} };
+  const containerStatuses = [
+    { name: "server", state: { terminated: { exitCode: 1, message: "no device" } } },
+  ];
+  const pod = { apiVersion: "v1", kind: "Pod", metadata, status: { containerStatuses } };
+  cluster.observed = { pods: [pod] };
+  const decision = cluster.settle();
+  expect(conditionsOf(decision)).toContain("Ready=False/ServerCrashed");
+  expect(decision.status.conditions?.[0]?.message).toMatch(expected);
+});
+
 test("where the base answers for each adapter, no revision serves, and one that did is not Available", () => {
   const artifact = `artifact:sha256:${"b".repeat(64)}`;
   const spec = { runtime: "SGLang", model: { source: artifact } };

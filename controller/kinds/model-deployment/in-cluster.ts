@@ -17,6 +17,7 @@ import { conditionsOf, eventsOf, rememberedStop, rolloutStatus } from "./rollout
 import { addressOf, type LiveRevision } from "./served.ts";
 import { resolvedStatus, servingStatus } from "./serving-status.ts";
 import { type Missing, servedRevision, servingOf, wantedSources } from "./sources.ts";
+import { withoutGpu } from "./without-gpu.ts";
 
 /** A model served by pods of this cluster: one Deployment and one Service a revision, and one Service for clients. */
 export function decideInCluster(observed: ObservedInCluster, now: Date): InClusterDecision {
@@ -76,7 +77,7 @@ function rollOut(
       : undefined;
   effects.push(...(asked?.effects ?? []));
   const gates = changes ? gatesOf(observed, present, of, address) : NO_GATES;
-  const trouble = candidate && podTrouble(candidate.pods);
+  const trouble = candidate && withoutGpu(podTrouble(candidate.pods), spec);
   const deadline = changes && candidate ? startDeadline(candidate.pods, startupMs(spec)) : undefined;
   const plan = planRollout({
     wanted: label,

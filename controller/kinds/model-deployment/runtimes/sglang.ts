@@ -9,6 +9,7 @@ import { baseName, namedAdapters, type Runtime, weights } from "./types.ts";
  */
 export const sglang: Runtime = {
   image: () => "docker.io/lmsysorg/sglang:v0.5.4",
+  needsGpu: true,
   port: 30_000,
   healthPath: "/health",
   command: ["python3", "-m", "sglang.launch_server"],
@@ -36,7 +37,7 @@ export const sglang: Runtime = {
   env: () => [{ name: "HF_HUB_OFFLINE", value: "1" }],
   sharedMemory: true,
   metricsPath: "/metrics",
-  // Its loader of GGUF files needs vLLM beside it, which its image has not.
+  // Its layers for GGUF are those of vLLM (srt/layers/quantization/__init__.py), which it does not bring along.
   reads: ["safetensors"],
   clientModel: (serving) =>
     serving.adapted ? `${baseName(serving)}:${serving.modelName}` : serving.modelName,

@@ -9,6 +9,7 @@ import { namedAdapters, type Runtime, weights } from "./types.ts";
  */
 export const tgi: Runtime = {
   image: () => "ghcr.io/huggingface/text-generation-inference:3.3.5",
+  needsGpu: true,
   port: 8080,
   healthPath: "/health",
   command: ["text-generation-launcher"],

@@ -31,6 +31,8 @@ export interface EnvVar {
 /** One server program, as its documentation describes it. Pure: the same serving gives the same container. */
 export interface Runtime {
   readonly image: (serving: Pick<Serving, "gpus">) => string;
+  /** Its own image is a build for GPUs alone. */
+  readonly needsGpu?: true;
   readonly port: number;
   /** Answers 200 once requests can be answered. */
   readonly healthPath: string;

@@ -17,6 +17,7 @@ const RANKS = [16, 32, 64, 128, 256, 320, 512];
 export const vllm: Runtime = {
   maxRank: RANKS.at(-1)!,
   image: () => "docker.io/vllm/vllm-openai:v0.11.0",
+  needsGpu: true,
   port: 8000,
   healthPath: "/health",
   command: ["vllm", "serve"],
