@@ -89,6 +89,13 @@ const GOLDEN: Record<string, { readonly runtime: RuntimeName; readonly [field: s
     adapters: [{ name: "sql", source: `artifact:${digest("b")}` }],
     gpu: { count: 2 },
   },
+  "tgi-fine-tuned": {
+    runtime: "TGI",
+    model: { fineTuneJobRef: { name: "lora" } },
+    adapters: [{ name: "sql", fineTuneJobRef: { name: "lora-r48" } }],
+    gpu: { count: 1 },
+  },
+  "ollama-fine-tuned": { runtime: "Ollama", model: { fineTuneJobRef: { name: "lora" } }, gpu: { count: 1 } },
   ollama: {
     runtime: "Ollama",
     model: { source: `hf://org/model-GGUF@${commit}`, file: "model-q8_0.gguf" },
@@ -105,6 +112,15 @@ const GOLDEN: Record<string, { readonly runtime: RuntimeName; readonly [field: s
     runtime: "Transformers",
     model: { source: `artifact:${digest("c")}`, file: "model.gguf" },
     rollout: { strategy: "Recreate" },
+  },
+  "custom-adapters": {
+    runtime: "Custom",
+    image: "registry.example.com/server:1.2",
+    model: { fineTuneJobRef: { name: "lora" } },
+    adapters: [
+      { name: "sql", source: `artifact:${digest("b")}` },
+      { name: "chat", source: `hf://org/chat@${commit}` },
+    ],
   },
   custom: {
     runtime: "Custom",

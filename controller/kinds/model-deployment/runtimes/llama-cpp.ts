@@ -4,17 +4,18 @@ import { type Runtime, weights } from "./types.ts";
 const ADAPTER_FILE = "adapter.gguf";
 
 /*
- * Arguments: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
  * Images: https://github.com/ggml-org/llama.cpp/blob/master/docs/docker.md. Not each build gets one; of b9191 both are
  * used elsewhere: server by Apache ShardingSphere's tests (test/e2e/mcp), server-cuda by others at
  * sha256:cb375311f4170bb1aa18840e946f64f99e6094b90bde69dcb6e0a62a183d7ba3.
- * /health answers 503 while the model loads, then 200.
  */
 export const llamaCpp: Runtime = {
   image: ({ gpus }) => `ghcr.io/ggml-org/llama.cpp:${gpus > 0 ? "server-cuda-b9191" : "server-b9191"}`,
   port: 8080,
+  // It answers 503 while the model loads, then 200:
+  // https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md#api-endpoints
   healthPath: "/health",
   command: ["/app/llama-server"],
+  // https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md#usage
   args: (serving) => [
     "--model",
     weights(serving),

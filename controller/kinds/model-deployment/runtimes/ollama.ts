@@ -3,8 +3,6 @@ import { type Runtime, type Serving, weights } from "./types.ts";
 const FOLDER = "/ollama";
 
 /*
- * Server settings: https://docs.ollama.com/faq (OLLAMA_HOST, OLLAMA_MODELS, OLLAMA_KEEP_ALIVE)
- * Models from files, and adapters: https://docs.ollama.com/import and https://docs.ollama.com/modelfile
  * Image: https://docs.ollama.com/docker; 0.12.3 is sha256:c622a7adec67cf5bd7fe1802b7e26aa583a955a54e91d132889301f50c3e0bd0
  * It serves what was created, so the model is created when the server has started; then `ollama show` knows it.
  */
@@ -14,6 +12,7 @@ export const ollama: Runtime = {
   // Answers as soon as the server runs: for liveness.
   healthPath: "/",
   command: ["/bin/sh", "-c"],
+  // Commands: https://docs.ollama.com/cli; the model from files: https://docs.ollama.com/import
   args: ({ modelName }) => [
     [
       "ollama serve & server=$!",
@@ -25,6 +24,7 @@ export const ollama: Runtime = {
       "wait $server; wait $server",
     ].join("\n"),
   ],
+  // OLLAMA_…: https://docs.ollama.com/faq
   env: (serving) => [
     { name: "OLLAMA_HOST", value: `0.0.0.0:${serving.port}` },
     { name: "OLLAMA_MODELS", value: FOLDER },
@@ -42,6 +42,7 @@ export const ollama: Runtime = {
   listedModel: ({ modelName }) => `${modelName}:latest`,
 };
 
+/** https://docs.ollama.com/modelfile: FROM and ADAPTER, each a GGUF file or a folder of safetensors. */
 function modelfile(serving: Serving): string {
   const adapters = serving.adapters.map((adapter) => `ADAPTER ${weights(adapter)}\n`);
   return `FROM ${weights(serving)}\n${adapters.join("")}`;

@@ -1,7 +1,6 @@
 import { baseName, namedAdapters, type Runtime, weights } from "./types.ts";
 
 /*
- * Arguments: https://docs.sglang.io/advanced_features/server_arguments.html (it listens on 127.0.0.1 unless told)
  * Image, /dev/shm and probes: https://docs.sglang.io/references/multi_node_deployment/deploy_on_k8s.html
  * Its tag v0.5.4, for all GPUs: https://github.com/sgl-project/sglang/releases/tag/v0.5.4
  * Clients name an adapter base:adapter since that release: https://github.com/sgl-project/sglang/pull/11570. An earlier
@@ -13,11 +12,13 @@ export const sglang: Runtime = {
   port: 30_000,
   healthPath: "/health",
   command: ["python3", "-m", "sglang.launch_server"],
+  // https://docs.sglang.io/advanced_features/server_arguments.html, but for what else is named below.
   args: (serving) => [
     "--model-path",
     weights(serving),
     "--served-model-name",
     baseName(serving),
+    // It listens on 127.0.0.1 unless told.
     "--host",
     "0.0.0.0",
     "--port",
@@ -27,13 +28,14 @@ export const sglang: Runtime = {
     ...(serving.gpus > 1 ? ["--tp-size", String(serving.gpus)] : []),
     ...(serving.adapters.length > 0
       ? [
+          // https://docs.sglang.io/advanced_features/lora.html; the greatest rank and the layers are read from the paths.
           "--enable-lora",
-          // The greatest rank, and the layers, are read from these.
           "--lora-paths",
           ...namedAdapters(serving).map(({ name, folder }) => `${name}=${folder}`),
         ]
       : []),
   ],
+  // https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables#hfhuboffline
   env: () => [{ name: "HF_HUB_OFFLINE", value: "1" }],
   sharedMemory: true,
   metricsPath: "/metrics",

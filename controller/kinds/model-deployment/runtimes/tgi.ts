@@ -1,11 +1,8 @@
 import { namedAdapters, type Runtime, weights } from "./types.ts";
 
 /*
- * Arguments: https://huggingface.co/docs/text-generation-inference/reference/launcher
  * Image (3.3.5 is the one that its README runs) and /dev/shm (1 GiB for NCCL):
  * https://huggingface.co/docs/text-generation-inference/installation_nvidia
- * Adapters: https://huggingface.co/docs/text-generation-inference/conceptual/lora
- * Metrics: https://huggingface.co/docs/text-generation-inference/reference/metrics
  */
 export const tgi: Runtime = {
   image: () => "ghcr.io/huggingface/text-generation-inference:3.3.5",
@@ -13,6 +10,7 @@ export const tgi: Runtime = {
   port: 8080,
   healthPath: "/health",
   command: ["text-generation-launcher"],
+  // https://huggingface.co/docs/text-generation-inference/reference/launcher, but for what else is named below.
   args: (serving) => [
     "--model-id",
     weights(serving),
@@ -25,6 +23,8 @@ export const tgi: Runtime = {
     ...(serving.gpus > 0 ? ["--num-shard", String(serving.gpus)] : []),
     ...(serving.adapters.length > 0
       ? [
+          // Also by LORA_ADAPTERS; adapter-name=/path/to/adapter where it lies in a folder, of any rank:
+          // https://huggingface.co/docs/text-generation-inference/conceptual/lora#specifying-lora-models
           "--lora-adapters",
           namedAdapters(serving)
             .map(({ name, folder }) => `${name}=${folder}`)
@@ -33,14 +33,17 @@ export const tgi: Runtime = {
       : []),
   ],
   env: () => [
+    // https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables#hfhuboffline
     { name: "HF_HUB_OFFLINE", value: "1" },
     // https://huggingface.co/docs/text-generation-inference/usage_statistics
     { name: "USAGE_STATS", value: "off" },
   ],
   sharedMemory: true,
+  // https://huggingface.co/docs/text-generation-inference/reference/metrics
   metricsPath: "/metrics",
   reads: ["safetensors"],
-  // It has no alias: a model is known by its --model-id, an adapter by its name.
+  // It has no alias: a model is known by its --model-id, an adapter by its name, as `model` of an OpenAI client too:
+  // https://github.com/huggingface/text-generation-inference/blob/v3.3.5/router/src/lib.rs
   clientModel: (serving) => (serving.adapted ? serving.modelName : weights(serving)),
   listedModel: weights,
 };

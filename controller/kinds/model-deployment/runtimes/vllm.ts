@@ -8,11 +8,9 @@ import { baseName, namedAdapters, type Runtime, type Serving, weights } from "./
 const RANKS = [16, 32, 64, 128, 256, 320, 512];
 
 /*
- * Arguments: https://docs.vllm.ai/en/latest/cli/serve/
  * Image and /dev/shm: https://docs.vllm.ai/en/latest/deployment/docker/ ("shared memory ... for tensor parallel inference");
  * each release has an image of its name: https://github.com/vllm-project/vllm/releases/tag/v0.11.0
  * Probes on Kubernetes: https://docs.vllm.ai/en/latest/deployment/k8s/
- * Adapters: https://docs.vllm.ai/en/latest/features/lora/
  */
 export const vllm: Runtime = {
   maxRank: RANKS.at(-1)!,
@@ -21,6 +19,7 @@ export const vllm: Runtime = {
   port: 8000,
   healthPath: "/health",
   command: ["vllm", "serve"],
+  // https://docs.vllm.ai/en/latest/cli/serve/, but for what else is named below.
   args: (serving) => [
     weights(serving),
     "--served-model-name",
@@ -33,6 +32,7 @@ export const vllm: Runtime = {
     ...(serving.gpus > 1 ? ["--tensor-parallel-size", String(serving.gpus)] : []),
     ...(serving.adapters.length > 0
       ? [
+          // https://docs.vllm.ai/en/latest/features/lora/#serving-lora-adapters
           "--enable-lora",
           // How many adapters one batch may mix; all that there are.
           "--max-loras",
@@ -45,6 +45,7 @@ export const vllm: Runtime = {
   ],
   env: () => [
     // What is served lies in the folder: nothing else is fetched, and nobody is told.
+    // https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables#hfhuboffline
     { name: "HF_HUB_OFFLINE", value: "1" },
     // https://docs.vllm.ai/en/latest/usage/usage_stats/
     { name: "VLLM_NO_USAGE_STATS", value: "1" },
