@@ -135,7 +135,8 @@ const job = (script: string, volume = false) => ({
   },
 });
 
-describe.skipIf(!nodePossible)("a local node", () => {
+// Longer than usual: an image of 600 MB is unpacked.
+describe.skipIf(!nodePossible)("a local node", { timeout: 300_000 }, () => {
   beforeAll(async () => {
     await requireSystemPrograms({ report: silent });
     // On a fresh machine these are compiled, which takes longer than a test may.
