@@ -1,24 +1,20 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { type Compressors, parquetMetadataAsync, parquetReadObjects as readObjects } from "hyparquet";
+import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects as readObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { fileWriter, ParquetWriter, schemaFromColumnData } from "hyparquet-writer";
 import type { DatasetFormat } from "../../schemas/dataset.ts";
 import { type Block, type DataFile, sizeOf, unreadable } from "./block.ts";
 import { RecordBlocks } from "./csv.ts";
+import { TooMuchAtOnce, type WindowBounds, windowsOf } from "./parquet-windows.ts";
 import { FIELDS, type Row } from "./row.ts";
 
-interface Bytes {
-  readonly byteLength: number;
-  slice(start: number, end?: number): ArrayBuffer | Promise<ArrayBuffer>;
-}
-
 /** Bytes as the Parquet reader asks for them. */
-export function asyncBufferFrom(data: Uint8Array): Bytes {
+export function asyncBufferFrom(data: Uint8Array): AsyncBuffer {
   const whole = data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) as ArrayBuffer;
   return { byteLength: whole.byteLength, slice: (start, end) => whole.slice(start, end) };
 }
 
-function bufferOfFile(file: FileHandle, byteLength: number): Bytes {
+function bufferOfFile(file: FileHandle, byteLength: number): AsyncBuffer {
   return {
     byteLength,
     slice: async (start, end = byteLength) => {
@@ -30,51 +26,30 @@ function bufferOfFile(file: FileHandle, byteLength: number): Bytes {
 }
 
 /** Every row of a Parquet file; text columns as text. */
-export async function parquetReadObjects(file: Bytes): Promise<Record<string, unknown>[]> {
+export async function parquetReadObjects(file: AsyncBuffer): Promise<Record<string, unknown>[]> {
   return readObjects({ file, compressors, utf8: true });
 }
 
-/** Of a page, unpacked: a file says itself how much to make room for, and a thread's limit does not count that. */
-const MAX_PAGE_BYTES = 256 << 20;
-
-function compressorsUpTo(maxPageBytes: number): Compressors {
-  const bounded = Object.entries(compressors).map(([codec, unpack]) => [
-    codec,
-    (input: Uint8Array, length: number) => {
-      if (length > maxPageBytes)
-        throw new Error(
-          `a page of it unpacks to ${length} bytes, and the limit is ${maxPageBytes}: write it with smaller pages`,
-        );
-      return unpack(input, length);
-    },
-  ]);
-  return Object.fromEntries(bounded) as Compressors;
-}
-
-/** The records of a file, a row group of it in memory at a time. @throws SlipwayError UnreadableData */
-export async function* parquetBlocks(
-  source: DataFile,
-  maxPageBytes: number = MAX_PAGE_BYTES,
-): AsyncGenerator<Block> {
-  const unpack = compressorsUpTo(maxPageBytes);
+/** The records of a file, a few pages of each column in memory at a time. @throws SlipwayError UnreadableData */
+export async function* parquetBlocks(source: DataFile, bounds?: WindowBounds): AsyncGenerator<Block> {
   const handle = "data" in source ? undefined : await open(source.file);
   try {
     const file =
       "data" in source ? asyncBufferFrom(source.data) : bufferOfFile(handle!, await sizeOf(source));
     const metadata = await guarded(source, () => parquetMetadataAsync(file));
     const blocks = new RecordBlocks();
-    let rowStart = 0;
-    for (const group of metadata.row_groups) {
-      const rowEnd = rowStart + Number(group.num_rows);
-      const range = { rowStart, rowEnd };
-      const records = await guarded(source, () =>
-        readObjects({ file, metadata, compressors: unpack, utf8: true, ...range }),
-      );
-      for (const [i, record] of records.entries()) {
-        const full = blocks.add(record, rowStart + i + 1);
-        if (full) yield full;
+    for (const group of metadata.row_groups.keys()) {
+      const windows = await guarded(source, () => windowsOf(file, metadata, group, bounds));
+      for (const { rowStart, rowEnd, pageLocations } of windows) {
+        // How the reader's own planner hands over what it has read of a page index.
+        const pages = { pageLocationsByGroup: { [group]: pageLocations } };
+        const options = { file, metadata, compressors, utf8: true, rowStart, rowEnd, ...pages };
+        const records = await guarded(source, () => readObjects(options));
+        for (const [i, record] of records.entries()) {
+          const full = blocks.add(record, rowStart + i + 1);
+          if (full) yield full;
+        }
       }
-      rowStart = rowEnd;
     }
     const last = blocks.take();
     if (last) yield last;
@@ -87,6 +62,7 @@ async function guarded<T>({ path }: DataFile, read: () => Promise<T>): Promise<T
   try {
     return await read();
   } catch (cause) {
+    if (cause instanceof TooMuchAtOnce) throw unreadable(path, cause.message, cause);
     throw unreadable(path, `is no Parquet that can be read: ${(cause as Error).message}`, cause);
   }
 }

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type DatasetSpec, datasetSpec } from "../../schemas/dataset.ts";
 import type { MemoryFile } from "./block.ts";
 import { gateFaults } from "./gates.ts";
-import { asyncBufferFrom, parquetBlocks, parquetReadObjects } from "./parquet.ts";
+import { asyncBufferFrom, parquetReadObjects } from "./parquet.ts";
 import { type Prepared, prepare, prepareDataset } from "./prepare.ts";
 import { bytesOf } from "./publish.ts";
 import { textOf } from "./row.ts";
@@ -132,22 +132,6 @@ describe("reading", () => {
     ["nothing", lines(), /the source main has no rows/],
   ])("names the place of %s", async (_, file, message) => {
     await expect(run(file)).rejects.toThrow(message);
-  });
-
-  test("a Parquet file whose pages unpack to more than fits is refused before there is room for them", async () => {
-    const file = { path: "a.parquet", data: parquetOf([pair("x".repeat(2_000))]) };
-    const read = async (maxPageBytes: number) => {
-      let rows = 0;
-      for await (const { numbers } of parquetBlocks(file, maxPageBytes)) rows += numbers?.length ?? 0;
-      return rows;
-    };
-    expect(await read(4_000)).toBe(1);
-    await expect(read(1_000)).rejects.toMatchObject({
-      code: "UnreadableData",
-      message: expect.stringMatching(
-        /^a\.parquet is no Parquet that can be read: a page .* limit is 1000: write it with smaller pages$/,
-      ),
-    });
   });
 
   test("bad rows can be left out, and are counted", async () => {
