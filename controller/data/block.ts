@@ -25,8 +25,8 @@ export interface Block {
   readonly count: number;
   /** Numbers of the records where they do not follow each other. */
   readonly numbers?: Uint32Array;
-  /** The block is one record that cannot be read; this says why. */
-  readonly problem?: string;
+  /** By index, why a record cannot be read; its line is empty. */
+  readonly problems?: ReadonlyMap<number, string>;
 }
 
 export const BLOCK_BYTES = 4 << 20;

@@ -1,83 +1,68 @@
-import { Readable } from "node:stream";
-import { CsvError, parse } from "csv-parse";
-import { BLOCK_BYTES, type Block, MAX_RECORD_BYTES, unreadable } from "./block.ts";
+import { isUtf8 } from "node:buffer";
+import { type Block, MAX_RECORD_BYTES, unreadable } from "./block.ts";
+import { type CsvRecord, csvRecords } from "./csv-records.ts";
+import { RecordBlocks } from "./record-blocks.ts";
 
-/** Records as JSON lines until they fill a block. */
-export class RecordBlocks {
-  #lines: string[] = [];
-  #numbers: number[] = [];
-  #characters = 0;
-
-  /** @returns a block when one is full */
-  add(record: unknown, number: number): Block | undefined {
-    const line = JSON.stringify(record, plain);
-    this.#lines.push(line);
-    this.#numbers.push(number);
-    this.#characters += line.length;
-    return this.#characters >= BLOCK_BYTES ? this.take() : undefined;
-  }
-
-  take(): Block | undefined {
-    if (this.#numbers.length === 0) return undefined;
-    const lines = new TextEncoder().encode(`${this.#lines.join("\n")}\n`);
-    const numbers = Uint32Array.from(this.#numbers);
-    this.#lines = [];
-    this.#numbers = [];
-    this.#characters = 0;
-    return { lines, first: numbers[0] ?? 1, count: numbers.length, numbers };
-  }
-}
-
-/** JSON has no 64-bit integers and no bytes; text stands for them. */
-function plain(_: string, value: unknown): unknown {
-  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
-  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
-  return value;
-}
-
-/** @throws SlipwayError UnreadableData */
+/**
+ * The records of a CSV file (RFC 4180) by the names in its header. A record that cannot be read is a bad row of its own.
+ * @throws SlipwayError UnreadableData when the header cannot be read, or a quote is never closed
+ */
 export async function* csvBlocks(path: string, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Block> {
-  const parser = parse({
-    bom: true,
-    columns: true,
-    info: true,
-    skip_empty_lines: true,
-    max_record_size: MAX_RECORD_BYTES,
-  });
-  const source = Readable.from(decoded(path, chunks));
-  source.on("error", (error) => parser.destroy(error));
   const blocks = new RecordBlocks();
-  try {
-    for await (const item of source.pipe(parser)) {
-      const { record, info } = item as { record: Record<string, string>; info: { lines: number } };
-      const full = blocks.add(record, info.lines);
-      if (full) yield full;
+  let columns: readonly string[] | undefined;
+  for await (const record of csvRecords(path, chunks)) {
+    const cells = cellsOf(record);
+    if (!columns) {
+      if (typeof cells === "string") throw unreadable(path, `has no header: in line ${record.line} ${cells}`);
+      columns = cells;
+      continue;
     }
-  } catch (cause) {
-    if (!(cause instanceof CsvError)) throw cause;
-    throw unreadable(path, `is no CSV: ${cause.message}`, cause);
-  } finally {
-    source.destroy();
-    parser.destroy();
+    const full =
+      typeof cells === "string"
+        ? blocks.addProblem(cells, record.line)
+        : cells.length === columns.length
+          ? blocks.add(Object.fromEntries(columns.map((name, i) => [name, cells[i]])), record.line)
+          : blocks.addProblem(
+              `the record has ${count(cells.length)}, and the header ${columns.length}`,
+              record.line,
+            );
+    if (full) yield full;
   }
   const last = blocks.take();
   if (last) yield last;
 }
 
-async function* decoded(path: string, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  let line = 1;
-  const decode = (chunk?: Uint8Array) => {
-    try {
-      return chunk ? decoder.decode(chunk, { stream: true }) : decoder.decode();
-    } catch (cause) {
-      throw unreadable(path, `is not UTF-8, at or after line ${line}`, cause);
+const count = (cells: number) => (cells === 1 ? "1 cell" : `${cells} cells`);
+
+/** @returns the cells, or in words why there are none */
+function cellsOf({ bytes, size }: CsvRecord): readonly string[] | string {
+  if (!bytes) return `the record has ${size} bytes; the limit is ${MAX_RECORD_BYTES}`;
+  if (!isUtf8(bytes)) return "the record is not UTF-8";
+  const text = bytes.toString("utf8");
+  if (!text.includes('"')) return text.split(",");
+  return quotedCells(text) ?? "a quote stands inside of a cell";
+}
+
+/** The cells of a record with quotes, unless one stands where none may. */
+function quotedCells(text: string): string[] | undefined {
+  const cells: string[] = [];
+  for (let at = 0; ; at++) {
+    let end: number;
+    if (text[at] === '"') {
+      end = text.indexOf('"', at + 1);
+      while (end >= 0 && text[end + 1] === '"') end = text.indexOf('"', end + 2);
+      if (end < 0) return undefined;
+      cells.push(text.slice(at + 1, end).replaceAll('""', '"'));
+      end++;
+    } else {
+      end = text.indexOf(",", at);
+      if (end < 0) end = text.length;
+      const cell = text.slice(at, end);
+      if (cell.includes('"')) return undefined;
+      cells.push(cell);
     }
-  };
-  for await (const chunk of chunks) {
-    const text = decode(chunk);
-    yield text;
-    for (const _ of text.matchAll(/\n/g)) line++;
+    if (end === text.length) return cells;
+    if (text[end] !== ",") return undefined;
+    at = end;
   }
-  yield decode();
 }

@@ -56,7 +56,7 @@ describe("lines come whole and in order", () => {
           first,
           count: block.text.split("\n").length - (block.text.endsWith("\n") ? 1 : 0),
         });
-        expect(block.problem).toBeUndefined();
+        expect(block.problems).toBeUndefined();
         first += block.count;
       }
       expect(first - 1).toBe(lines.length);
@@ -75,7 +75,7 @@ test.each([
     expect(told).toMatchObject({
       first: 2,
       count: 1,
-      problem: expect.stringContaining(`has ${bytes} bytes`),
+      problems: new Map([[0, `the line has ${bytes} bytes; the limit is ${MAX_RECORD_BYTES}`]]),
     });
     expect(others.map(({ text }) => text).join("") === after.join("")).toBe(true);
   }

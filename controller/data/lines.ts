@@ -105,10 +105,10 @@ export function recycle({ buffer }: Uint8Array): void {
 }
 
 const tooLong = (line: number, bytes: number): Block => ({
-  lines: new Uint8Array(),
+  lines: Uint8Array.of(NEWLINE),
   first: line,
   count: 1,
-  problem: `the line has ${bytes} bytes; the limit is ${MAX_RECORD_BYTES}`,
+  problems: new Map([[0, `the line has ${bytes} bytes; the limit is ${MAX_RECORD_BYTES}`]]),
 });
 
 /** The last line may have no end. */

@@ -4,8 +4,8 @@ import { compressors } from "hyparquet-compressors";
 import { fileWriter, ParquetWriter, schemaFromColumnData } from "hyparquet-writer";
 import type { DatasetFormat } from "../../schemas/dataset.ts";
 import { type Block, type DataFile, sizeOf, unreadable } from "./block.ts";
-import { RecordBlocks } from "./csv.ts";
 import { TooMuchAtOnce, type WindowBounds, windowsOf } from "./parquet-windows.ts";
+import { RecordBlocks } from "./record-blocks.ts";
 import { FIELDS, type Row } from "./row.ts";
 
 /** Bytes as the Parquet reader asks for them. */

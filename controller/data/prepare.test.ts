@@ -142,6 +142,36 @@ describe("reading", () => {
   });
 });
 
+describe("bad rows of a CSV file", () => {
+  const data = Buffer.concat([
+    bytes("prompt,completion\na,yes\nb\nc,"),
+    Uint8Array.of(0xff),
+    bytes(`\n"d\nd",no\n${"x".repeat(17 << 20)},no\ne,yes\n`),
+  ]);
+  const file = { path: "a.csv", data };
+
+  test("are named by file and line", async () => {
+    await expect(run(file)).rejects.toMatchObject({
+      code: "BadRows",
+      message:
+        "3 bad rows: a.csv:3: the record has 1 cell, and the header 2; a.csv:4: the record is not UTF-8; a.csv:7: the record has 17825795 bytes; the limit is 16777216",
+    });
+  });
+
+  // Rows that no step looks into are read another way.
+  test.each([{}, step("exactDedup")])("are left out and counted: %j", async (spec) => {
+    const { read, steps, splits } = await run(file, { onBadRow: "Drop", ...spec });
+    expect(splits[0]?.rows).toEqual([
+      { origin: "a.csv:2", row: pair("a") },
+      { origin: "a.csv:5", row: pair("d\nd", "no") },
+      { origin: "a.csv:8", row: pair("e") },
+    ]);
+    expect(read).toBe(6);
+    expect(steps[0]).toMatchObject({ name: "bad-rows", rows: 6, dropped: 3 });
+    expect(steps[0]?.samples.map(({ origin }) => origin)).toEqual(["a.csv:3", "a.csv:4", "a.csv:7"]);
+  });
+});
+
 describe("preference rows", () => {
   const format = "preference";
   const choice = (prompt: string, chosen: string, rejected: string) => ({ prompt, chosen, rejected });

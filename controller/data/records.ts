@@ -9,11 +9,7 @@ export type Visit = (number: number, value: unknown, problem?: string) => void;
 
 /** Calls `visit` with each record of a block. */
 export function eachRecord(block: Block, visit: Visit): void {
-  const { lines, problem } = block;
-  if (problem !== undefined) {
-    visit(block.first, undefined, problem);
-    return;
-  }
+  const { lines, problems } = block;
   const buffer = bufferOf(lines);
   // One text for all lines is much faster than one for each; a block with a bad byte is decoded line by line.
   const whole = isUtf8(lines) ? buffer.toString("utf8") : undefined;
@@ -24,7 +20,10 @@ export function eachRecord(block: Block, visit: Visit): void {
     const end = found < 0 ? source.length : found;
     const raw = source.slice(start, end);
     start = end + 1;
-    visitLine(numberOf(block, index), whole === undefined ? decoded(Buffer.from(raw, "latin1")) : raw, visit);
+    const number = numberOf(block, index);
+    const problem = problems?.get(index);
+    if (problem !== undefined) visit(number, undefined, problem);
+    else visitLine(number, whole === undefined ? decoded(Buffer.from(raw, "latin1")) : raw, visit);
   }
 }
 
@@ -47,7 +46,9 @@ export function eachFlatRecord(
     }
     const found = buffer.indexOf(NEWLINE, start);
     const end = found < 0 ? buffer.byteLength : found;
-    visitLine(number, decoded(buffer.subarray(start, end)), visit);
+    const problem = block.problems?.get(index);
+    if (problem !== undefined) visit(number, undefined, problem);
+    else visitLine(number, decoded(buffer.subarray(start, end)), visit);
     start = end + 1;
   }
 }

@@ -157,7 +157,7 @@ export class Stage {
     const { spec, files } = this.#context;
     const looked = this.#records.length + this.#steps.length > 0 || this.#schema !== undefined;
     const drawn = spec.sources[files[file]!.source]!.weight < 1;
-    if (looked || drawn || block.problem !== undefined) return undefined;
+    if (looked || drawn) return undefined;
     this.#flat ??= FlatReader.for(spec.format);
     this.#flat?.hold(block.lines);
     return this.#flat;
