@@ -160,7 +160,9 @@ export const datasetStep = withRules(
           .default([...PII_KINDS]),
       })
       .optional()
-      .describe("Personal data and keys: counted, replaced by a mark such as [EMAIL], or the row dropped."),
+      .describe(
+        "Personal data and keys. Report counts the rows that hold some, as changed, and leaves them as they are; Redact puts a mark such as [EMAIL] in its place; Drop leaves the row out.",
+      ),
     decontaminate: z
       .strictObject({
         against: z

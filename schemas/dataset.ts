@@ -191,7 +191,7 @@ export const datasetStatus = z.strictObject({
     .optional()
     .meta(mapKeys("name"))
     .describe(
-      "What each step did; bad-rows stands for what was not of the format, weights for the weights of the sources.",
+      "What each step did; bad-rows stands for what was not of the format, weights for the weights of the sources. A pii step that reports counts the rows that it reports as changed.",
     ),
   piiRows: rows.optional().describe("Rows of the result in which personal data or keys are found."),
   words: rows.optional().describe("Words of the result."),

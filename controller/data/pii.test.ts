@@ -15,6 +15,15 @@ test.each([
   ["call 030 90182055", "phone 030 90182055"],
   ["call (030) 90 18 20 55", "phone (030) 90 18 20 55"],
   [`use sk-${"a1".repeat(12)} for it`, `key sk-${"a1".repeat(12)}`],
+  ["ping 2001:db8::1.", "ip 2001:db8::1"],
+  ["at http://[2001:DB8:0:12::a]:80/", "ip 2001:DB8:0:12::a"],
+  ["2a00:1450:4001:082b:0000:0000:0000:200e", "ip 2a00:1450:4001:082b:0000:0000:0000:200e"],
+  ["2001:db8:1::/48", "ip 2001:db8:1::"],
+  ["fe80::aede:48ff:fe00:1122%en0", "ip fe80::aede:48ff:fe00:1122"],
+  ["fd12:3456:789a::1: refused", "ip fd12:3456:789a::1"],
+  ["ff02::1", "ip ff02::1"],
+  // The part that an address of the older kind is written in.
+  ["::ffff:192.0.2.1", "ip 192.0.2.1"],
 ])("%s", (text, expected) => {
   expect(found(text)).toEqual([expected]);
 });
@@ -26,6 +35,12 @@ test.each([
   "on 2024-05-01 at 12:30, 1000 2000 pieces",
   "article 0012345678, batch 12345678901234",
   "write to nobody@localhost",
+  "at 12:30:45, at 2024:10:11, from 3000:3000 to 20:30",
+  "MAC fe:80:48:ff:fe:00, EUI-64 26:00:48:ff:fe:00:11:22, fe80:48ff:fe00:1122",
+  "fingerprint 2a:00:14:50:40:01:08:2b:00:00:00:00:00:00:20:0e",
+  "std::vector, a::b, face::cafe, dead:beef::, 1::2::Nil, x[2000::2], ::1, ::",
+  "2001:db8::1::2, 2001:db8:1:2:3:4:5:6:7, 2001:db8::12345, 2001:db8::g1, x2001:db8::1",
+  "sha256:2abc:2001:db8::1",
 ])("%s: nothing", (text) => {
   expect(found(text)).toEqual([]);
 });

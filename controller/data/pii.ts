@@ -1,4 +1,6 @@
+import { isIPv6 } from "node:net";
 import type { PiiKind } from "../../schemas/dataset-steps.ts";
+import { privateKeys, tokens } from "./secrets.ts";
 
 export interface PiiFinding {
   readonly kind: PiiKind;
@@ -16,38 +18,46 @@ interface Pattern {
 
 const withDigit = (_: string, hasDigit: boolean) => hasDigit;
 
-const KEY_STARTS = ["sk-", "ghp_", "github_pat_", "xox", "AKIA", "AIza", "hf_", "eyJ"];
-
-const PATTERNS: Readonly<Record<PiiKind, Pattern>> = {
+const PATTERNS: readonly (Pattern & { readonly kind: PiiKind })[] = [
   // Keys before the rest: parts of them look like phone numbers.
-  key: {
-    possible: (text) => KEY_STARTS.some((start) => text.includes(start)),
-    pattern:
-      /\b(?:sk-[A-Za-z0-9_-]{20,}|ghp_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|hf_[A-Za-z0-9]{30,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})/g,
-  },
-  email: {
+  { kind: "key", ...privateKeys },
+  { kind: "key", ...tokens },
+  {
+    kind: "email",
     possible: (text) => text.includes("@"),
     pattern: /[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b/g,
   },
-  iban: { possible: withDigit, pattern: /\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{2,4}){3,8}\b/g, holds: isIban },
-  card: { possible: withDigit, pattern: /\b(?:[0-9][ -]?){12,18}[0-9]\b/g, holds: isCard },
-  ip: { possible: withDigit, pattern: /\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b/g, holds: isIp },
-  phone: {
+  {
+    kind: "iban",
+    possible: withDigit,
+    pattern: /\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{2,4}){3,8}\b/g,
+    holds: isIban,
+  },
+  { kind: "card", possible: withDigit, pattern: /\b(?:[0-9][ -]?){12,18}[0-9]\b/g, holds: isCard },
+  { kind: "ip", possible: withDigit, pattern: /\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b/g, holds: isIp },
+  {
+    // Global addresses, where a second group follows the first, local ones, and those of a network (RFC 4291, 4193).
+    kind: "ip",
+    possible: (text, hasDigit) => hasDigit && text.includes(":"),
+    pattern:
+      /(?<![\w:.])(?:[23][0-9a-f]{3}(?=:[0-9a-f])|f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]|ff[0-9a-f]{2})(?:::?[0-9a-f]{1,4}){1,7}(?:::)?(?![\w]|:[\w:]|\.[0-9])/gi,
+    holds: isIpv6,
+  },
+  {
+    kind: "phone",
     possible: withDigit,
     pattern:
       /(?<![\w.+-])(?:\+[0-9]{1,3}[ .-]?)?(?:\([0-9]{1,5}\)[ .-]?)?[0-9]{2,14}(?:[ .-][0-9]{2,9}){0,4}(?![\w-])/g,
     holds: isPhone,
   },
-};
-
-const ENTRIES = Object.entries(PATTERNS) as [PiiKind, Pattern][];
+];
 
 /** Personal data and keys in a text, in order, without overlaps. */
 export function findPii(text: string, kinds: readonly PiiKind[]): PiiFinding[] {
   // In the order of the text, kind by kind: a long row of nothing but addresses must not be compared all with all.
   let found: PiiFinding[] = [];
   const hasDigit = /[0-9]/.test(text);
-  for (const [kind, { pattern, holds, possible }] of ENTRIES) {
+  for (const { kind, pattern, holds, possible } of PATTERNS) {
     if (!possible(text, hasDigit)) continue;
     const more: PiiFinding[] = [];
     let next = 0;
@@ -103,6 +113,11 @@ function isCard(text: string): boolean {
 function isIp(text: string): boolean {
   const parts = text.split(".").map(Number);
   return parts.every((part) => part <= 255) && parts[0] !== 0 && parts[0] !== 127;
+}
+
+/** Eight groups of two digits are a hardware address (EUI-64) or the beginning of a fingerprint. */
+function isIpv6(text: string): boolean {
+  return isIPv6(text) && !/^..(?::..){7}$/.test(text);
 }
 
 /** E.164 numbers have 8 to 15 digits here; without + or a bracket a date or a version looks the same. */

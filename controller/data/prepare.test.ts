@@ -295,7 +295,11 @@ describe("steps", () => {
       "Version 1.2.3, order 4111 1111 1111 1112, 2024-05-01, DE89 3704 0044 0532 0130 02\nyes",
     ]);
     expect(redacted.piiRows).toBe(0);
-    expect((await run(lines(...rows), step("pii", { pii: { action: "Report" } }))).piiRows).toBe(2);
+    const reported = await run(lines(...rows), step("pii", { pii: { action: "Report" } }));
+    expect(texts(reported)).toEqual(rows.map((row) => textOf(row)));
+    expect([reported.piiRows, reported.steps]).toMatchObject([2, [{ rows: 3, dropped: 0, changed: 2 }]]);
+    const cards = await run(lines(...rows), step("pii", { pii: { action: "Report", kinds: ["card"] } }));
+    expect([cards.piiRows, cards.steps]).toMatchObject([2, [{ rows: 3, dropped: 0, changed: 1 }]]);
     const dropped = await run(lines(...rows), step("pii", { pii: { action: "Drop", kinds: ["email"] } }));
     expect(dropped.steps[0]?.samples).toEqual([{ origin: "rows.jsonl:1", reason: "holds email" }]);
   });

@@ -42,7 +42,9 @@ export async function languageStep({
 export function piiStep({ pii }: DatasetStep): RowStep {
   const { action = "Redact", kinds = undefined } = pii ?? {};
   const wanted = kinds ?? (["email", "phone", "iban", "card", "ip", "key"] as const);
-  if (action === "Report") return (row) => row;
+  // A copy, which counts as changed: the step's count is what is reported.
+  if (action === "Report")
+    return (row) => (textsOf(row).some((text) => findPii(text, wanted).length > 0) ? { ...row } : row);
   if (action === "Redact") return (row) => mapTexts(row, (text) => redact(text, findPii(text, wanted)));
   return (row) => {
     for (const text of textsOf(row)) {

@@ -1,6 +1,6 @@
 import type { Row } from "../row.ts";
 
-/** What a step makes of a row: another, the same object, or in words why it is dropped. */
+/** What a step makes of a row: another, which counts as changed, the same object, or in words why it is dropped. */
 export type RowStep = (row: Row, source: string) => Row | string;
 
 /** A record of a source, before it is a row of the format. */
