@@ -1,8 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
+import { parquetMetadataAsync } from "hyparquet";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type DatasetSpec, datasetSpec } from "../../schemas/dataset.ts";
@@ -169,6 +170,116 @@ describe("bad rows of a CSV file", () => {
     expect(read).toBe(6);
     expect(steps[0]).toMatchObject({ name: "bad-rows", rows: 6, dropped: 3 });
     expect(steps[0]?.samples.map(({ origin }) => origin)).toEqual(["a.csv:3", "a.csv:4", "a.csv:7"]);
+  });
+});
+
+describe("kto rows", () => {
+  const format = "kto";
+  const rated = (label: unknown) => ({ prompt: "p", completion: "c", label });
+  const labels = ({ splits }: Prepared) => splits[0]?.rows.map(({ row }) => row.label);
+
+  test("have labels as CSV writes them: by hand, pandas, spreadsheets, numbers", async () => {
+    const cells = ["true", "false", "True", "False", "TRUE", "FALSE", "1", "0"];
+    const data = bytes(["prompt,completion,label", ...cells.map((cell) => `p,c,${cell}`)].join("\n"));
+    const prepared = await run({ path: "a.csv", data }, { format });
+    expect(labels(prepared)).toEqual(cells.map((_, i) => i % 2 === 0));
+  });
+
+  test("are read from Parquet with a column of booleans", async () => {
+    const columnData = [
+      { name: "prompt", data: ["p", "p"], type: "STRING" as const },
+      { name: "completion", data: ["c", "c"], type: "STRING" as const },
+      { name: "label", data: [true, false], type: "BOOLEAN" as const },
+    ];
+    const data = new Uint8Array(parquetWriteBuffer({ columnData }));
+    const { splits } = await run({ path: "a.parquet", data }, { format });
+    expect(splits[0]?.rows.map(({ row }) => row)).toEqual([rated(true), rated(false)]);
+  });
+
+  test.each(["yes", "2", "", 1, 0, null])("with the label %j are bad rows", async (label) => {
+    await expect(run(lines(rated(true), rated(label)), { format })).rejects.toThrow(
+      label === null
+        ? "rows.jsonl:2: the column label is missing"
+        : "rows.jsonl:2: label must be true or false",
+    );
+  });
+});
+
+describe("chat rows", () => {
+  const format = "chat";
+  const chat = (...contents: string[]) => ({
+    messages: contents.map((content, i) => ({ content, role: i % 2 === 0 ? "user" : "assistant" })),
+  });
+  const rows = [chat('Hi, "you"', "Hello"), chat("ü\nx", "y")];
+  const cells = rows.map(({ messages }) => JSON.stringify(messages));
+
+  test("are read from cells of CSV and of Parquet, and from a nested column", async () => {
+    const quoted = cells.map((cell) => `"${cell.replaceAll('"', '""')}"`);
+    const text = { columnData: [{ name: "messages", data: cells, type: "STRING" as const }] };
+    const files = [
+      { path: "a.csv", data: bytes(["messages", ...quoted].join("\n")) },
+      { path: "a.parquet", data: new Uint8Array(parquetWriteBuffer(text)) },
+    ];
+    for (const file of files)
+      expect((await run(file, { format })).splits[0]?.rows.map(({ row }) => row)).toEqual(rows);
+    const nested = await readFile(join(import.meta.dirname, "testdata", "pages-index.parquet"));
+    // Every fourth of its rows has no messages.
+    const { read, steps, splits } = await run(
+      { path: "a.parquet", data: new Uint8Array(nested) },
+      { format, onBadRow: "Drop" },
+    );
+    expect([read, steps[0]?.dropped, splits[0]?.rows.length]).toEqual([400, 100, 300]);
+    expect(splits[0]?.rows[1]?.row).toEqual({
+      messages: [
+        { content: "turn 2.0", role: "user" },
+        { content: "turn 2.1", role: "user" },
+      ],
+    });
+  });
+
+  test("whose cell is no list of messages are named", async () => {
+    const data = bytes('messages\nhello\n"[{""role"":""user""}]"\n');
+    await expect(run({ path: "a.csv", data }, { format })).rejects.toThrow(
+      "2 bad rows: a.csv:2: messages must be a list; a.csv:3: messages[0].content must be text",
+    );
+  });
+
+  test("that are short are near-duplicates by all their words, whatever the system message says", async () => {
+    const system = (content: string, { messages }: ReturnType<typeof chat>) => ({
+      messages: [{ content, role: "system" }, ...messages],
+    });
+    const list = [
+      chat("Where is it?", "Here."),
+      system("Be brief.", chat("where is it", "here")),
+      system("Be brief.", chat("Where was it?", "Here.")),
+      chat("Where is it?", "There."),
+    ];
+    const { steps, splits } = await run(lines(...list), { format, ...step("nearDedup") });
+    expect(splits[0]?.rows.map(({ origin }) => origin.slice(-1))).toEqual(["1", "3", "4"]);
+    expect(steps[0]?.samples).toEqual([{ origin: "rows.jsonl:2", reason: "like rows.jsonl:1" }]);
+  });
+});
+
+describe("the weight of a source", () => {
+  const rows = Array.from({ length: 1_000 }, (_, i) => pair(`row ${i}`));
+  const weighted = (weight: number, list: readonly object[] = rows) =>
+    run(lines(...list), { sources: [{ name: "main", files: [{ path: "rows.jsonl" }], weight }] });
+
+  test("takes its share of the rows, the same ones in whatever order they come, and counts the others", async () => {
+    const { read, steps, splits } = await weighted(0.3);
+    const taken = splits[0]!.rows.length;
+    // Of 1000 draws at 0.3 the standard deviation is 14.5.
+    expect(Math.abs(taken - 300)).toBeLessThan(60);
+    expect([read, steps]).toMatchObject([1_000, [{ name: "weights", rows: 1_000, dropped: 1_000 - taken }]]);
+    const again = await weighted(0.3, rows.toReversed());
+    expect(texts(again).toSorted()).toEqual(texts({ ...again, splits }).toSorted());
+  });
+
+  test("of 1 takes all of them, and a larger one all that a smaller one takes", async () => {
+    const all = await weighted(1);
+    expect([texts(all).length, all.steps]).toEqual([1_000, []]);
+    const more = new Set(texts(await weighted(0.6)));
+    expect(texts(await weighted(0.3)).filter((text) => !more.has(text))).toEqual([]);
   });
 });
 
@@ -434,6 +545,48 @@ describe("what is published", () => {
     expect(await parquetReadObjects(asyncBufferFrom(await of("train.parquet")))).toEqual([row]);
     expect(new TextDecoder().decode(await of("train.jsonl"))).toBe(
       '{"chosen":"ü","prompt":"a","rejected":"c"}\n',
+    );
+  });
+
+  test("has labels as booleans and messages as JSON text in Parquet", async () => {
+    const parquet = async (file: MemoryFile, format: string) => {
+      const { files } = await artifactOf(file, { format });
+      const data = await bytesOf(files.find(({ path }) => path === "train.parquet")!);
+      const { schema } = await parquetMetadataAsync(asyncBufferFrom(data));
+      const columns = schema.slice(1).map(({ name, type }) => `${name} ${type}`);
+      return { columns, rows: await parquetReadObjects(asyncBufferFrom(data)) };
+    };
+    const rated = [
+      { prompt: "p", completion: "c", label: true },
+      { prompt: "q", completion: "d", label: false },
+    ];
+    expect(await parquet(lines(...rated), "kto")).toEqual({
+      columns: ["prompt BYTE_ARRAY", "completion BYTE_ARRAY", "label BOOLEAN"],
+      rows: rated,
+    });
+    const messages = [{ role: "user", content: "ü" }];
+    expect(await parquet(lines({ messages }), "chat")).toEqual({
+      columns: ["messages BYTE_ARRAY"],
+      rows: [{ messages: '[{"content":"ü","role":"user"}]' }],
+    });
+  });
+
+  test("has a card with a histogram of the words per row", async () => {
+    // With the completion: one word, two, three of four, and nine.
+    const rows = [pair("", "a"), pair("a"), pair("a b"), pair("a b c"), pair("b c"), pair("a b c d e f g h")];
+    const { files } = await artifactOf(lines(...rows));
+    const card = new TextDecoder().decode(await bytesOf(files.find(({ path }) => path === "README.md")!));
+    const bar = (length: number) => "#".repeat(length).padEnd(30);
+    expect(card.slice(card.indexOf("## Words per row"))).toBe(
+      `## Words per row
+
+\`\`\`
+up to      1  ${bar(10)} 1
+up to      2  ${bar(10)} 1
+up to      4  ${bar(30)} 3
+up to     16  ${bar(10)} 1
+\`\`\`
+`,
     );
   });
 

@@ -33,6 +33,12 @@ export const sortedFields = (format: DatasetFormat): readonly string[] => SORTED
 /** Texts in the order in which people read them. */
 export const TEXT_FIELDS = ["prompt", "completion", "chosen", "rejected"];
 
+/** As CSV has them: pandas and spreadsheets write them in their own ways. */
+const LABELS: ReadonlyMap<unknown, boolean> = new Map([
+  ...["true", "True", "TRUE", "1"].map((text) => [text, true] as const),
+  ...["false", "False", "FALSE", "0"].map((text) => [text, false] as const),
+]);
+
 /**
  * Reads a value as a row; fields that the format does not have are left out.
  * @returns the row, or in words why it is none
@@ -46,7 +52,7 @@ export function toRow(format: DatasetFormat, value: unknown): Row | string {
     const found = Object.hasOwn(given, field) ? given[field] : undefined;
     if (found === undefined || found === null) return `the column ${field} is missing`;
     if (field === "label") {
-      const label = found === "true" ? true : found === "false" ? false : found;
+      const label = LABELS.get(found) ?? found;
       if (typeof label !== "boolean") return "label must be true or false";
       row[field] = label;
     } else if (typeof found !== "string") return `${field} must be text, not ${typeOf(found)}`;
