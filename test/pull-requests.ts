@@ -46,6 +46,31 @@ export const PULL_REQUESTS: Readonly<Record<string, PullRequestOptions>> = {
     head: { "tickets.jsonl": rowLines(trainingRows(40)), "prompt.yaml": prompt({ skill: 90 }) },
     ask: model,
   },
+  "data-steps": {
+    base: {
+      ...TRAINING,
+      "tickets.jsonl": rowLines(careless),
+      "dataset.yaml": dataset({
+        spec: {
+          steps: [
+            { name: "dedup", type: "exactDedup" },
+            { name: "short", type: "length", length: { minWords: 9 } },
+          ],
+        },
+      }),
+    },
+    head: {
+      "dataset.yaml": dataset({
+        spec: {
+          steps: [
+            { name: "clean", type: "normalize" },
+            { name: "dedup", type: "exactDedup" },
+            { name: "privacy", type: "pii", pii: { action: "Redact" } },
+          ],
+        },
+      }),
+    },
+  },
   "data-bad-rows": { base: TRAINING, head: { "tickets.jsonl": rowLines(bad) } },
   "data-fork": { base: TRAINING, head: { "tickets.jsonl": rowLines(careless) }, trusted: false },
   "data-pending": { base: TRAINING, head: { "tickets.jsonl": rowLines(careless) }, comparing: ["tickets"] },

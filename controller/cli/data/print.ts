@@ -51,14 +51,18 @@ const changes = ({ added, removed, changed, same }: NonNullable<DatasetDiff["row
 function figures(before: SideSummary | undefined, after: SideSummary): string[] {
   const line = (title: string, from: number | undefined, to: number | undefined) =>
     `${title}: ${from === undefined ? "" : `${number(from)} -> `}${to === undefined ? "none" : number(to)}`;
-  const dropped = (side: SideSummary | undefined, name: string) =>
-    side?.steps.find((step) => step.name === name)?.dropped;
+  const ofStep = (name: string) => {
+    const [from, to] = [before, after].map((side) => side?.steps.find((step) => step.name === name));
+    const changed = (from?.changed ?? 0) + (to?.changed ?? 0) > 0;
+    return [
+      line(`dropped by ${safe(name)}`, from?.dropped, to?.dropped),
+      ...(changed ? [line(`changed by ${safe(name)}`, from?.changed, to?.changed)] : []),
+    ];
+  };
   const names = new Set([...after.steps, ...(before?.steps ?? [])].map(({ name }) => name));
   return [
     line("rows read", before?.read, after.read),
-    ...[...names].map((name) =>
-      line(`dropped by ${safe(name)}`, dropped(before, name), dropped(after, name)),
-    ),
+    ...[...names].flatMap(ofStep),
     line("rows prepared", before?.rows, after.rows),
     line("tokens of one epoch, about", before?.tokens, after.tokens),
   ];

@@ -1,4 +1,4 @@
-import type { DatasetDiff, SideSummary } from "../../data/diff/types.ts";
+import type { DatasetDiff, SideSummary, StepSummary } from "../../data/diff/types.ts";
 import type { Assessment } from "../assess.ts";
 import { type DataState, faultOf } from "../data/state.ts";
 import { type PredictedTraining, trainingsOf } from "../data/trainings.ts";
@@ -109,9 +109,7 @@ function numbers({ base, head }: DatasetDiff): string {
   if (!after) return "";
   const rows = [
     line("rows read", before?.read, after.read),
-    ...stepsOf(before, after).map((name) =>
-      line(`dropped by ${code(name, 63)}`, droppedBy(before, name), droppedBy(after, name)),
-    ),
+    ...stepsOf(before, after).flatMap((name) => ofStep(name, stepOf(before, name), stepOf(after, name))),
     line("rows prepared", before?.rows, after.rows),
     ...splitsOf(before, after),
     line("tokens of one epoch, about", before?.tokens, after.tokens),
@@ -136,13 +134,21 @@ function predicted(
   return lines.slice(0, 10).join("\n");
 }
 
-const droppedBy = (side: SideSummary | undefined, name: string) =>
-  side?.steps.find((step) => step.name === name)?.dropped;
+const stepOf = (side: SideSummary | undefined, name: string) =>
+  side?.steps.find((step) => step.name === name);
 
-/** Steps of either side in the head's order, those that dropped nothing on both left out. */
-function stepsOf(before: SideSummary | undefined, after: SideSummary): string[] {
-  const names = new Set([...after.steps, ...(before?.steps ?? [])].map(({ name }) => name));
-  return [...names].filter((name) => (droppedBy(before, name) ?? 0) + (droppedBy(after, name) ?? 0) > 0);
+/** Steps of either side, in the head's order. */
+const stepsOf = (before: SideSummary | undefined, after: SideSummary): string[] => [
+  ...new Set([...after.steps, ...(before?.steps ?? [])].map(({ name }) => name)),
+];
+
+/** What a step did to the rows. One that came or went is shown whatever it did. */
+function ofStep(name: string, before: StepSummary | undefined, after: StepSummary | undefined): string[][] {
+  const did = (what: "dropped" | "changed") => (before?.[what] ?? 0) + (after?.[what] ?? 0) > 0;
+  const row = (what: "dropped" | "changed", title: string = what) =>
+    line(`${title} by ${code(name, 63)}`, before?.[what], after?.[what]);
+  const done = (["dropped", "changed"] as const).filter(did).map((what) => row(what));
+  return done.length > 0 || (before && after) ? done : [row("dropped", "dropped or changed")];
 }
 
 function splitsOf(before: SideSummary | undefined, after: SideSummary): string[][] {

@@ -41,6 +41,18 @@ describe("slipway data diff", () => {
     ]);
   });
 
+  test("0: what a step that is new changes", async () => {
+    await write(folder.path, { "tickets.jsonl": rowLines(careless) });
+    const base = await commit(folder.path, "base");
+    const steps = [{ name: "privacy", type: "pii", pii: { action: "Redact" } }];
+    await write(folder.path, { "dataset.yaml": dataset({ spec: { steps } }) });
+    const { code, stdout } = await diff("--base", base);
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      "  dropped by privacy: 0\n  changed by privacy: 2\n  dropped by dedup: 5 -> none\n",
+    );
+  });
+
   test("0 between two commits, and where nothing changes", async () => {
     const base = await commit(folder.path, "base");
     expect(await diff("--base", base)).toMatchObject({ code: 0, stdout: "no Dataset changes\n" });
