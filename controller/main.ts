@@ -1,10 +1,12 @@
 import { join } from "node:path";
+import type { DatasetStatus } from "../schemas/dataset.ts";
 import { ANNOTATION_REQUESTED_AT } from "../schemas/kind.ts";
 import { RepositoryReconciler } from "./gitops/reconciler.ts";
 import { RepositorySources } from "./gitops/sources.ts";
 import { writeRepositoryStatus, writeSummaries } from "./gitops/status-writer.ts";
 import { SYSTEM_NAMESPACE } from "./install/rbac.ts";
 import { dataset } from "./kinds/dataset/index.ts";
+import { readBefore } from "./kinds/dataset/read-before.ts";
 import { evalRun } from "./kinds/eval-run/index.ts";
 import { evalSuite } from "./kinds/eval-suite/index.ts";
 import { fineTuneJob } from "./kinds/fine-tune-job/index.ts";
@@ -12,7 +14,7 @@ import { gradeAnswers } from "./kinds/fine-tune-job/selection/grade.ts";
 import { modelDeployment } from "./kinds/model-deployment/index.ts";
 import { monitor } from "./kinds/monitor/index.ts";
 import { promptTemplate } from "./kinds/prompt-template/index.ts";
-import { EVAL_RUN, REPOSITORY } from "./kinds/types.ts";
+import { DATASET, EVAL_RUN, REPOSITORY } from "./kinds/types.ts";
 import { KubeClient } from "./kube/client.ts";
 import { type KubeObject, keyOf, objectKey } from "./kube/resources.ts";
 import { SecretReader } from "./kube/secrets.ts";
@@ -145,6 +147,7 @@ function joinRepositories(
 ): (keys: readonly string[]) => void {
   const repositories = manager.informer(REPOSITORY).store;
   const runs = manager.informer(EVAL_RUN).store;
+  const datasets = manager.informer(DATASET).store;
   const objects = new Map(
     // What people write; runs come of it.
     kinds
@@ -173,6 +176,7 @@ function joinRepositories(
     client,
     repositories,
     runs,
+    readBefore: (repository, name) => readBefore(repository, name, { datasets, intents: state.intents }),
     sources,
     state,
     forgeOf,
@@ -203,6 +207,13 @@ function joinRepositories(
       if (key !== undefined) repositoryQueue.add(key);
     });
   }
+  datasets.subscribe((before, after) => {
+    // Pull requests of its Repository are compared on what its urls hold. Where something else applies what is in git,
+    // the object does not say whose it is.
+    if (!after || readOf(before) === readOf(after)) return;
+    for (const repository of repositories.list())
+      if (repository.metadata.namespace === after.metadata.namespace) pullQueue.add(keyOf(repository));
+  });
   runs.subscribe((before, after) => {
     const object = after ?? before;
     // Progress moves every second; a pull request waits for the verdict alone.
@@ -221,6 +232,10 @@ function joinRepositories(
     }
   };
 }
+
+/** Stands for what the urls of a Dataset held. */
+const readOf = (dataset: KubeObject | undefined): string | undefined =>
+  (dataset?.status as DatasetStatus | undefined)?.resolution?.sources.map(({ digest }) => digest).join(" ");
 
 const verdictOf = (run: KubeObject) => (run.status as { verdict?: string } | undefined)?.verdict;
 

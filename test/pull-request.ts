@@ -1,16 +1,24 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { diffDataset } from "../controller/data/diff/diff.ts";
 import { type Ask, type RunResult, runEvaluation } from "../controller/eval/index.ts";
-import { loadSnapshot } from "../controller/gitops/snapshot.ts";
+import { loadSnapshot, type Snapshot } from "../controller/gitops/snapshot.ts";
 import type { Source } from "../controller/gitops/source.ts";
+import { blobDigest } from "../controller/graph/canonical.ts";
+import { nodeKey } from "../controller/graph/graph.ts";
 import { impactOf } from "../controller/graph/impact.ts";
+import { outsideSources } from "../controller/kinds/dataset/resolution.ts";
 import { summarize } from "../controller/kinds/eval-run/summary.ts";
 import type { Assessment } from "../controller/pr/assess.ts";
+import type { Outside } from "../controller/pr/data/outside.ts";
 import { type DataPlan, planDiffs } from "../controller/pr/data/plan.ts";
 import type { DataState } from "../controller/pr/data/state.ts";
 import { type RunState, verdictOf } from "../controller/pr/decide.ts";
 import type { PullRequest } from "../controller/pr/forge/forge.ts";
 import { type PlannedRun, planEvaluation } from "../controller/pr/plan.ts";
 import type { ReportInput } from "../controller/pr/report.ts";
+import type { Dataset } from "../schemas/dataset.ts";
 import type { EvalRun } from "../schemas/eval-run.ts";
 import { type Repository, repositorySpec } from "../schemas/repository.ts";
 import { memoryCache } from "./eval-bundles.ts";
@@ -35,6 +43,8 @@ export interface PullRequestOptions {
   readonly running?: readonly string[];
   /** A run's status instead of what the evaluation gave. */
   readonly status?: Readonly<Record<string, EvalRun["status"]>>;
+  /** What the controller has read of the urls of each Dataset that the base has. */
+  readonly read?: Readonly<Record<string, string>>;
   /** Datasets whose comparison has not finished. */
   readonly comparing?: readonly string[];
   /** Changes a result before it is reported. */
@@ -49,11 +59,7 @@ export async function pullRequest(options: PullRequestOptions): Promise<ReportIn
   const plan = planEvaluation(assessment, options.settings ?? {}, options.trusted ?? true);
   const runs: RunState[] = [];
   for (const planned of plan.runs) runs.push(await stateOf(planned, options));
-  const data: DataState[] = [];
-  for (const diff of assessment.head
-    ? planDiffs(assessment.base, assessment.head, options.trusted ?? true)
-    : [])
-    data.push(await comparedTo(diff, options));
+  const data = await comparisons(assessment, options);
   const verdict = verdictOf({
     assessment,
     runs,
@@ -82,6 +88,40 @@ export async function assessmentOf({ base, head, conflicts = [] }: PullRequestOp
   if (conflicts.length > 0) return { ...shas, conflicts, base: before, head: undefined, impact: undefined };
   const after = await loadSnapshot(memorySource(merged), "");
   return { ...shas, conflicts, base: before, head: after, impact: impactOf(before.graph, after.graph) };
+}
+
+async function comparisons({ base, head }: Assessment, options: PullRequestOptions): Promise<DataState[]> {
+  if (!head) return [];
+  const store = await mkdtemp(join(tmpdir(), "slipway-read-"));
+  try {
+    const outside = await outsideIn(store, base, options.read ?? {});
+    const data: DataState[] = [];
+    for (const plan of await planDiffs(base, head, options.trusted ?? true, outside))
+      data.push(await comparedTo(plan, options));
+    return data;
+  } finally {
+    await rm(store, { recursive: true });
+  }
+}
+
+/** The urls of the base's Datasets as a controller with the blob store `store` has read them. */
+export async function outsideIn(
+  store: string,
+  base: Snapshot,
+  read: Readonly<Record<string, string>>,
+): Promise<Outside> {
+  const locate = async (digest: string) => join(store, digest);
+  for (const text of Object.values(read)) await writeFile(await locate(blobDigest(text)), text);
+  return {
+    locate,
+    read: (name) => {
+      const { spec } = base.graph.nodes.get(nodeKey("Dataset", name))?.object ?? {};
+      const text = read[name];
+      if (text === undefined) return [];
+      const files = [{ path: "rows.jsonl", digest: blobDigest(text), bytes: Buffer.byteLength(text) }];
+      return outsideSources({ spec } as Dataset).map((source) => ({ source, files }));
+    },
+  };
 }
 
 async function comparedTo(plan: DataPlan, { comparing = [] }: PullRequestOptions): Promise<DataState> {

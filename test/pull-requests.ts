@@ -4,6 +4,8 @@ import { careless, dataset, rowLines, TRAINING, training, trainingRows } from ".
 
 const bad = [...trainingRows(60), { prompt: "no answer" }, "no JSON"];
 
+const BUCKET = { name: "bucket", url: "s3://tickets/all.jsonl", secretRef: { name: "bucket" } };
+
 /** Pull requests as they happen, by name: their reports are golden files. */
 export const PULL_REQUESTS: Readonly<Record<string, PullRequestOptions>> = {
   improved: { base: REPOSITORY, head: { "prompt.yaml": prompt({ skill: 90 }) }, ask: model },
@@ -70,6 +72,19 @@ export const PULL_REQUESTS: Readonly<Record<string, PullRequestOptions>> = {
         },
       }),
     },
+  },
+  "data-secret": {
+    base: { ...REPOSITORY, "dataset.yaml": dataset({ spec: { sources: [BUCKET], steps: [] } }) },
+    head: {
+      "dataset.yaml": dataset({
+        spec: { sources: [BUCKET], steps: [{ name: "short", type: "length", length: { minWords: 9 } }] },
+      }),
+      "more.yaml": dataset({
+        name: "more",
+        spec: { sources: [{ name: "all", datasetRef: { name: "tickets" } }] },
+      }),
+    },
+    read: { tickets: rowLines(careless) },
   },
   "data-bad-rows": { base: TRAINING, head: { "tickets.jsonl": rowLines(bad) } },
   "data-fork": { base: TRAINING, head: { "tickets.jsonl": rowLines(careless) }, trusted: false },

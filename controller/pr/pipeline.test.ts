@@ -129,6 +129,7 @@ function world(more: Partial<World> = {}) {
     } as never,
     repositories,
     runs,
+    readBefore: () => [],
     sources: {
       mirror: async () => mirror,
       fetch: async (_: unknown, refs: string[]) => {

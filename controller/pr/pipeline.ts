@@ -11,6 +11,7 @@ import type { Logger } from "../log.ts";
 import type { StateStore } from "../store/store.ts";
 import { type Assessment, assess } from "./assess.ts";
 import { DatasetDiffs } from "./data/diffs.ts";
+import type { ReadSource } from "./data/outside.ts";
 import { planDiffs } from "./data/plan.ts";
 import { type PullRequestVerdict, verdictOf } from "./decide.ts";
 import type { Forge, PullRequest } from "./forge/forge.ts";
@@ -25,6 +26,8 @@ export interface PullRequestDependencies {
   readonly client: KubeClient;
   readonly repositories: ObjectStore<KubeObject>;
   readonly runs: ObjectStore<KubeObject>;
+  /** The urls of one of a repository's Datasets as they were read last. */
+  readonly readBefore: (repository: Repository, dataset: string) => readonly ReadSource[];
   readonly sources: RepositorySources;
   readonly state: StateStore;
   readonly forgeOf: (repository: Repository) => Promise<Forge>;
@@ -219,9 +222,13 @@ export class PullRequestReconciler {
     const runs = await this.#runs.ensure(repository, pull, assessment, plan, signal);
     const { base, head } = assessment;
     const { namespace = "", name } = repository.metadata;
-    const data = head
-      ? this.#diffs.look(objectKey(namespace, name), namespace, planDiffs(base, head, trusted), signal)
-      : [];
+    const { readBefore, state } = this.#deps;
+    const outside = {
+      read: (dataset: string) => readBefore(repository, dataset),
+      locate: (digest: string) => state.blobs.locate(digest),
+    };
+    const diffs = head ? await planDiffs(base, head, trusted, outside) : [];
+    const data = this.#diffs.look(objectKey(namespace, name), namespace, diffs, signal);
     const verdict = verdictOf({
       assessment,
       runs,

@@ -45,6 +45,10 @@ export function createIntentLog(db: DatabaseSync, now: () => number, hook?: Writ
     `SELECT * FROM intents WHERE object = ? AND effect = ? AND input_digest = ? AND cancelled = 0
      ORDER BY attempt DESC LIMIT 1`,
   );
+  const succeeded = db.prepare(
+    `SELECT * FROM intents WHERE object = ? AND effect = ? AND output IS NOT NULL
+     ORDER BY finished_at DESC, id DESC LIMIT 1`,
+  );
   const unfinished = db.prepare("SELECT * FROM intents WHERE finished_at IS NULL ORDER BY id");
   const unfinishedOf = db.prepare(
     "SELECT * FROM intents WHERE object = ? AND finished_at IS NULL ORDER BY id",
@@ -80,6 +84,10 @@ export function createIntentLog(db: DatabaseSync, now: () => number, hook?: Writ
     },
     latest(object, effect, inputDigest) {
       const row = latest.get(object, effect, inputDigest) as Row | undefined;
+      return row && toIntent(row);
+    },
+    lastSucceeded(object, effect) {
+      const row = succeeded.get(object, effect) as Row | undefined;
       return row && toIntent(row);
     },
     unfinished(object) {

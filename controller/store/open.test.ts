@@ -84,6 +84,23 @@ describe("intent log", () => {
     expect(intents.latest("EvalRun/a/b", "evaluate", "d2")).toBeUndefined();
   });
 
+  test("finds what ended well last, whatever its input, and nothing that failed or belongs to another", async () => {
+    let time = 0;
+    const { intents } = await open({ now: () => time++ });
+    const found = () => intents.lastSucceeded(intent.object, intent.effect)?.output;
+    const end = async (more: object, outcome: Parameters<typeof intents.finish>[1]) =>
+      intents.finish((await intents.begin({ ...intent, ...more })).id, outcome);
+    const slow = await intents.begin({ ...intent, inputDigest: "slow" });
+    await end({}, { output: "first" });
+    await end({ inputDigest: "d2" }, { error: { code: "Gone", message: "", retryable: true } });
+    await end({ object: "EvalRun/a/c" }, { output: "another's" });
+    await end({ effect: "fetch" }, { output: "another effect's" });
+    expect(found()).toBe("first");
+    await intents.finish(slow.id, { output: "begun first, ended last" });
+    expect(found()).toBe("begun first, ended last");
+    expect(intents.lastSucceeded("EvalRun/a/none", intent.effect)).toBeUndefined();
+  });
+
   test("forgets one object only, and a late outcome of it is no error", async () => {
     const { intents } = await open();
     const gone = await intents.begin(intent);

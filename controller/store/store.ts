@@ -29,6 +29,8 @@ export interface IntentLog {
   finish(id: number, outcome: { output: Json } | { error: NonNullable<Intent["error"]> }): Promise<void>;
   /** The attempt with the greatest number, of those that were not cancelled. */
   latest(object: string, effect: string, inputDigest: string): Intent | undefined;
+  /** Of all inputs, the one that ended well last. */
+  lastSucceeded(object: string, effect: string): Intent | undefined;
   /** Of one object, or of all. */
   unfinished(object?: string): Intent[];
   /** Every object that has an intent. */

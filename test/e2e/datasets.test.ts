@@ -1,10 +1,10 @@
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Dataset } from "../../schemas/dataset.ts";
-import { applyObject } from "../scenario/cluster.ts";
+import { applyObject, createSecret } from "../scenario/cluster.ts";
 import { manifest, yamlOf } from "../scenario/manifests.ts";
 import { careless, rowLines, trainingRows } from "../training-repository.ts";
-import { type RowsServer, startRowsServer } from "./rows-server.ts";
+import { type RowsServer, startRowsServer, VAULT_TOKEN } from "./rows-server.ts";
 import { type Proposal, readyOf, type Tenant } from "./tenant.ts";
 import { World } from "./world.ts";
 
@@ -213,17 +213,26 @@ describe("another namespace's Dataset", () => {
 describe("a pull request", () => {
   let tenant: Tenant;
   let proposal: Proposal;
+  const web = (more?: object) => dataset("web", { url: `${server.url}/careless.jsonl` }, more);
+  const late = (more?: object) => dataset("late", { url: `${server.url}/vanishing.jsonl` }, more);
+  const vault = (more?: object) =>
+    dataset("vault", { url: `${server.url}/vault.jsonl`, secretRef: { name: "vault" } } as Source, more);
   const logged = async () => (await world.controller.log()).split("cannot compare a Dataset").length - 1;
 
   beforeAll(async () => {
     tenant = await world.tenant();
+    server.vanishing = true;
+    const host = new URL(server.url).host;
+    await createSecret(world.client, tenant.namespace, "vault", { token: VAULT_TOKEN }, [host]);
     await tenant.push({
       "rows.jsonl": rows(60),
       "dataset.yaml": yamlOf(dataset("tickets", { files: ["rows.jsonl"] }, { gates: { minRows: 50 } })),
-      "web.yaml": yamlOf(dataset("web", { url: `${server.url}/rows.jsonl` })),
+      "web.yaml": yamlOf(web()),
+      "vault.yaml": yamlOf(vault()),
+      "late.yaml": yamlOf(late()),
     });
     await tenant.follow();
-    await tenant.ready("Dataset", "tickets");
+    for (const name of ["tickets", "web", "vault"]) await tenant.ready("Dataset", name);
   });
 
   test("says what happens to the rows, and shows none of their text", async () => {
@@ -256,11 +265,49 @@ describe("a pull request", () => {
     const few = await tenant.propose("few", { "rows.jsonl": rows(10) });
     expect(await tenant.judged(few)).toMatchObject({ status: "failure" });
     expect((await tenant.comment(few)).body).toContain("<code>minRows</code> does not hold");
-    const web = dataset("web", { url: `${server.url}/other.jsonl` });
-    const outside = await tenant.propose("outside", { "web.yaml": yamlOf(web) });
+    const other = dataset("web", { url: `${server.url}/other.jsonl` });
+    const outside = await tenant.propose("outside", { "web.yaml": yamlOf(other) });
     expect(await tenant.judged(outside)).toMatchObject({ status: "success" });
     expect((await tenant.comment(outside)).body).toContain("<code>Outside</code>");
+    expect(server.asked).not.toContain("/other.jsonl");
     expect(await logged()).toBe(0);
+  });
+
+  test("that changes what is done with rows outside of git is compared on those read before, and reads nothing", async () => {
+    const asked = () => server.asked.filter((path) => ["/careless.jsonl", "/vault.jsonl"].includes(path));
+    const before = asked();
+    const steps = [
+      { name: "dedup", type: "exactDedup" },
+      { name: "clean", type: "normalize" },
+      { name: "short", type: "length", length: { minWords: 9 } },
+    ];
+    const proposed = await tenant.propose("clean", {
+      "web.yaml": yamlOf(web({ steps })),
+      "vault.yaml": yamlOf(vault({ steps })),
+    });
+    expect(await tenant.judged(proposed)).toMatchObject({ status: "success" });
+    const { body } = await tenant.comment(proposed);
+    const [first = "", second = ""] = body.split(/(?=<code>Dataset\/\w+<\/code>: )/).slice(1);
+    const [open, secret] = first.includes("Dataset/web") ? [first, second] : [second, first];
+    for (const part of [open, secret]) {
+      expect(part).toContain("**0 rows added, 12 removed, 0 changed**");
+      expect(part).toContain("| dropped by <code>short</code> | – | 12 | – |");
+      expect(part).toContain("| up to 16 |");
+    }
+    // What can be read with a Secret alone is not for everybody who can read the comment.
+    expect(open).toContain("<code>billing</code>");
+    expect(secret).not.toContain("billing");
+    expect(body).not.toContain("mia");
+    expect(asked()).toEqual(before);
+  });
+
+  test("is compared once its rows are read, without anybody looking again", async () => {
+    const steps = [{ name: "some", type: "sample", sample: { rows: 100 } }];
+    const proposed = await tenant.propose("late", { "late.yaml": yamlOf(late({ steps })) });
+    await tenant.commented(proposed, "has not been read yet");
+    server.vanishing = false;
+    await tenant.request("Dataset", "late");
+    await tenant.commented(proposed, "**0 rows added, 300 removed, 0 changed**");
   });
 
   test("once merged publishes what the comment said", async () => {

@@ -1,22 +1,33 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { rowLines, trainingRows } from "../training-repository.ts";
+import { careless, rowLines, trainingRows } from "../training-repository.ts";
 
 /** A server of rows, as outside sources are: some of them not as one would wish. */
 export interface RowsServer extends AsyncDisposable {
   readonly url: string;
+  /** Paths that were asked for. */
+  readonly asked: readonly string[];
   /** Whether `/vanishing.jsonl` breaks off in the middle, from now on. */
   vanishing: boolean;
 }
+
+/** Opens `/vault.jsonl`. */
+export const VAULT_TOKEN = "canary-vault-8f21";
 
 const LINE_BYTES = 100 << 20;
 const ROWS = rowLines(trainingRows(400));
 
 export async function startRowsServer(): Promise<RowsServer> {
   const state = { vanishing: true };
+  const asked: string[] = [];
   const server = createServer((request, response) => {
     const path = request.url ?? "";
-    if (path === "/long-line.jsonl") void longLine(response);
+    asked.push(path);
+    if (path === "/careless.jsonl") response.end(rowLines(careless));
+    else if (path === "/vault.jsonl")
+      if (request.headers.authorization === `Bearer ${VAULT_TOKEN}`) response.end(rowLines(careless));
+      else response.writeHead(401).end();
+    else if (path === "/long-line.jsonl") void longLine(response);
     else if (path === "/vanishing.jsonl" && state.vanishing) {
       response.writeHead(200, { "content-length": ROWS.length, etag: '"1"' });
       response.write(ROWS.slice(0, ROWS.length / 2), () => response.destroy());
@@ -27,6 +38,7 @@ export async function startRowsServer(): Promise<RowsServer> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    asked,
     get vanishing() {
       return state.vanishing;
     },

@@ -23,7 +23,7 @@ export async function diffLocally(
   const after = await snapshotOf(file, head);
   const progress = createProgress();
   const states: DataState[] = [];
-  for (const plan of planDiffs(before, after, true)) {
+  for (const plan of await planDiffs(before, after, true)) {
     const { dataset } = plan;
     if (plan.state === "NotCompared") {
       states.push(plan);

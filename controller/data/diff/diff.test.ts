@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -195,6 +195,19 @@ describe("leakage", () => {
       skipped: 0,
     });
   });
+});
+
+test("a file of the blob store that is damaged is no property of a commit", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "slipway-damaged-"));
+  try {
+    const file = join(folder, "rows");
+    await writeFile(file, data([pair("a")]));
+    const files = [{ path: "rows.jsonl", file, digest: `sha256:${"0".repeat(64)}` }];
+    const damaged = { ...dataset([]), sources: [{ name: "main", files }] };
+    await expect(diff(undefined, damaged)).rejects.toMatchObject({ code: "DigestMismatch" });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 describe("in a thread", () => {

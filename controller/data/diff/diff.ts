@@ -2,6 +2,7 @@ import { SlipwayError } from "../../errors.ts";
 import { type Prepared, prepare, type SourceData } from "../prepare.ts";
 import { lineOf } from "../row.ts";
 import { compareRows } from "./compare.ts";
+import { withoutText } from "./confidential.ts";
 import { leakageOf } from "./leakage.ts";
 import { piiOf, rowsOf, summaryOf } from "./profile.ts";
 import type { DatasetDiff, DiffDataset, DiffInput, SideFailure } from "./types.ts";
@@ -16,6 +17,11 @@ interface Done {
  * What makes one side fail (bad rows, a file that cannot be read) is in the result.
  */
 export async function diffDataset(input: DiffInput): Promise<DatasetDiff> {
+  const diff = await compared(input);
+  return input.confidential ? withoutText(diff) : diff;
+}
+
+async function compared(input: DiffInput): Promise<DatasetDiff> {
   const base = input.base && (await prepareChain(input.base));
   const head = input.head && (await prepareChain(input.head));
   const result = {
@@ -51,8 +57,8 @@ async function prepareChain(chain: readonly DiffDataset[]): Promise<Done | SideF
       done.set(dataset.name, prepared);
       last = { prepared, last: dataset };
     } catch (error) {
-      // What may pass is no property of the commit, and must not be kept as one.
-      if (!(error instanceof SlipwayError) || error.retryable) throw error;
+      // What may pass, or is the disk's fault, is no property of the commit, and must not be kept as one.
+      if (!(error instanceof SlipwayError) || error.retryable || error.code === "DigestMismatch") throw error;
       const { code, message } = error;
       const own = dataset === chain.at(-1);
       return { code, message: own ? message : `Dataset ${dataset.name}: ${message}` };

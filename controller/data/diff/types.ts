@@ -1,9 +1,10 @@
 import type { DatasetSpec } from "../../../schemas/dataset.ts";
 import type { PiiKind } from "../../../schemas/dataset-steps.ts";
+import type { DataFile } from "../block.ts";
 
-/** Where the rows of one source come from: files as they are in git, or a split of a Dataset prepared before. */
+/** Where the rows of one source come from: files of git or of the blob store, or a split of a Dataset prepared before. */
 export type DiffSource = { readonly name: string } & (
-  | { readonly files: readonly { readonly path: string; readonly data: Uint8Array }[] }
+  | { readonly files: readonly DataFile[] }
   | { readonly dataset: string; readonly split: string }
 );
 
@@ -29,6 +30,8 @@ export interface DiffInput {
   readonly head: readonly DiffDataset[] | undefined;
   /** Cases that the head's rows must not share text with. */
   readonly cases: readonly CaseText[];
+  /** Whether those who see the result may not see the rows. */
+  readonly confidential?: boolean;
 }
 
 export interface StepSummary {
@@ -87,6 +90,8 @@ export interface DatasetDiff {
     readonly origins: readonly string[];
   }[];
   readonly leakage?: Leakage;
+  /** Nothing that rows say is in it, nor what their files are called: there are figures alone. */
+  readonly confidential?: true;
 }
 
 export interface Leakage {

@@ -1,13 +1,20 @@
 import { describe, expect, test } from "vitest";
 import { assessmentOf, type PullRequestOptions } from "../../../test/pull-request.ts";
-import { suite } from "../../../test/support-repository.ts";
+import { REPOSITORY, suite } from "../../../test/support-repository.ts";
 import { dataset, rowLines, TRAINING, trainingRows } from "../../../test/training-repository.ts";
 import type { DiffDataset } from "../../data/diff/types.ts";
+import { SlipwayError } from "../../errors.ts";
+import type { OutsideSource } from "../../kinds/dataset/resolution.ts";
+import type { Outside } from "./outside.ts";
 import { planDiffs } from "./plan.ts";
 
-async function plan(head: PullRequestOptions["head"], base = TRAINING, trusted = true) {
+async function plan(
+  head: PullRequestOptions["head"],
+  base = TRAINING,
+  { trusted = true, outside }: { trusted?: boolean; outside?: Outside } = {},
+) {
   const assessment = await assessmentOf({ base, head });
-  return planDiffs(assessment.base, assessment.head!, trusted);
+  return planDiffs(assessment.base, assessment.head!, trusted, outside);
 }
 const decontaminated = (more: object = {}) =>
   dataset({
@@ -24,7 +31,8 @@ describe("compared is", () => {
     expect(files).toMatchObject({ state: "Planned", dataset: "tickets" });
     const text = (side: readonly DiffDataset[] | undefined) => {
       const [source] = side?.[0]?.sources ?? [];
-      return new TextDecoder().decode(source && "files" in source ? source.files[0]?.data : undefined);
+      const file = source && "files" in source ? source.files[0] : undefined;
+      return new TextDecoder().decode(file && "data" in file ? file.data : undefined);
     };
     if (files?.state !== "Planned") throw new Error("not planned");
     expect(text(files.input.base)).toBe(TRAINING["tickets.jsonl"]);
@@ -112,7 +120,9 @@ describe("cases that leak", () => {
 describe("not compared is", () => {
   test("anything of a fork, or more than ten", async () => {
     const head = { "tickets.jsonl": rowLines(trainingRows(3)) };
-    expect(await plan(head, TRAINING, false)).toMatchObject([{ state: "NotCompared", reason: "Fork" }]);
+    expect(await plan(head, TRAINING, { trusted: false })).toMatchObject([
+      { state: "NotCompared", reason: "Fork" },
+    ]);
     const many = Object.fromEntries(
       Array.from({ length: 12 }, (_, i) => [`d${i}.yaml`, dataset({ name: `d${i}` })]),
     );
@@ -144,5 +154,104 @@ describe("not compared is", () => {
     expect(await plan({ "a.yaml": from("a", "other") })).toMatchObject([
       { reason: "OtherRepository", message: expect.stringContaining("Dataset other") },
     ]);
+  });
+});
+
+describe("what lies outside of git", () => {
+  const WEB = { name: "web", url: "https://example.com/a.jsonl" };
+  const SECRET = { secretRef: { name: "token" } };
+  const steps = [{ name: "clean", type: "normalize" }];
+  const web = (source: object = {}, spec: object = {}) =>
+    dataset({ name: "web", spec: { sources: [{ ...WEB, ...source }], steps: [], ...spec } });
+  const from = (name: string) =>
+    dataset({ name: "refined", spec: { sources: [{ name: "a", datasetRef: { name } }], steps: [] } });
+  const reading = (source: OutsideSource = WEB, { digest = "sha256:a", bytes = 9 } = {}): Outside => ({
+    read: (name) => (name === "web" ? [{ source, files: [{ path: "a.jsonl", digest, bytes }] }] : []),
+    locate: async (each) => `/blobs/${each}`,
+  });
+  const base = { ...REPOSITORY, "web.yaml": web() };
+  const changed = { "web.yaml": web({}, { steps }) };
+
+  test("is compared as it was read before, by its digest, where other things change", async () => {
+    const [found] = await plan(changed, base, { outside: reading() });
+    const files = [{ path: "a.jsonl", file: "/blobs/sha256:a", digest: "sha256:a" }];
+    const side = [{ name: "web", sources: [{ name: "web", files: [expect.objectContaining(files[0]!)] }] }];
+    expect(found).toMatchObject({ state: "Planned", input: { base: side, head: side, confidential: false } });
+    const renamed = await plan({ "web.yaml": web({ name: "site" }) }, base, { outside: reading() });
+    expect(renamed).toMatchObject([{ state: "Planned" }]);
+  });
+
+  test("is compared anew when something else was read", async () => {
+    const digestOf = async (outside: Outside) => {
+      const [found] = await plan(changed, base, { outside });
+      return found?.state === "Planned" ? found.digest : undefined;
+    };
+    const first = await digestOf(reading());
+    expect(first).toBeDefined();
+    expect(await digestOf(reading())).toBe(first);
+    expect(await digestOf(reading(WEB, { digest: "sha256:b" }))).not.toBe(first);
+    expect(await digestOf(reading({ ...WEB, ...SECRET }))).not.toBe(first);
+  });
+
+  test.each<[string, object, object]>([
+    ["url", {}, { url: "https://example.com/b.jsonl" }],
+    ["endpoint", { url: "s3://a/b" }, { url: "s3://a/b", endpoint: "https://thief.example.com" }],
+    ["region", { url: "s3://a/b" }, { url: "s3://a/b", region: "eu-1" }],
+    ["digest", {}, { digest: `sha256:${"0".repeat(64)}` }],
+  ])("is not compared where the pull request changes its %s", async (_, before, after) => {
+    const files = { ...REPOSITORY, "web.yaml": web(before) };
+    // Even if it was read meanwhile: only the base says what may be looked at.
+    for (const source of [before, after]) {
+      const outside = reading({ ...WEB, ...source });
+      const plans = await plan({ "web.yaml": web(after, { steps }) }, files, { outside });
+      expect(plans).toMatchObject([{ state: "NotCompared", reason: "Outside" }]);
+    }
+  });
+
+  test("is not compared where the base does not have it, it was not read, or lies in a lost blob", async () => {
+    const says = (message: string) => [
+      { state: "NotCompared", reason: "Outside", message: expect.stringContaining(message) },
+    ];
+    const outside = reading();
+    expect(await plan({ "web.yaml": web() }, TRAINING, { outside })).toMatchObject(
+      says("source web of Dataset web lies outside of git where the base does not read it"),
+    );
+    const more = { "more.yaml": dataset({ name: "more", spec: { sources: [WEB] } }) };
+    expect(await plan(more, base, { outside })).toMatchObject(says("where the base does not read it"));
+    const elsewhere = reading({ ...WEB, url: "https://example.com/former.jsonl" });
+    expect(await plan(changed, base, { outside: elsewhere })).toMatchObject(says("has not been read yet"));
+    const lost = {
+      ...outside,
+      locate: () => Promise.reject(new SlipwayError("BlobNotFound", "there is no blob")),
+    };
+    expect(await plan(changed, base, { outside: lost })).toMatchObject(says("has not been read yet"));
+    expect(await plan(changed, base)).toMatchObject(says("is read by the controller alone"));
+  });
+
+  test("is not compared for a fork, or beyond 128 MiB", async () => {
+    expect(await plan(changed, base, { outside: reading(), trusted: false })).toMatchObject([
+      { state: "NotCompared", reason: "Fork" },
+    ]);
+    const outside = reading(WEB, { bytes: 129 << 20 });
+    expect(await plan(changed, base, { outside })).toMatchObject([{ reason: "DiffTooLarge" }]);
+  });
+
+  test("is confidential once a Secret is named for it, on either side or when it was read", async () => {
+    const confidential = async (head: string, before: string, source: OutsideSource = WEB) => {
+      const files = { ...REPOSITORY, "web.yaml": before };
+      const [found] = await plan({ "web.yaml": head }, files, { outside: reading(source) });
+      return found?.state === "Planned" && found.input.confidential;
+    };
+    expect(await confidential(web({}, { steps }), web())).toBe(false);
+    expect(await confidential(web({}, { steps }), web(SECRET))).toBe(true);
+    expect(await confidential(web(SECRET, { steps }), web())).toBe(true);
+    expect(await confidential(web({}, { steps }), web(), { ...WEB, ...SECRET })).toBe(true);
+    const gone = dataset({ name: "web" });
+    const rows = { "tickets.jsonl": TRAINING["tickets.jsonl"]! };
+    const files = { ...REPOSITORY, ...rows, "web.yaml": web(SECRET) };
+    const without = await plan({ "web.yaml": gone }, files, { outside: reading() });
+    expect(without).toMatchObject([{ input: { confidential: true } }]);
+    const derived = await plan({ "refined.yaml": from("web") }, files, { outside: reading() });
+    expect(derived).toMatchObject([{ dataset: "refined", input: { confidential: true } }]);
   });
 });

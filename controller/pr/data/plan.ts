@@ -5,6 +5,7 @@ import { DIFF_VERSION } from "../../data/diff/version.ts";
 import type { Snapshot } from "../../gitops/snapshot.ts";
 import { digestOf } from "../../graph/canonical.ts";
 import { nodeKey } from "../../graph/graph.ts";
+import { type Outside, outsideRows } from "./outside.ts";
 import type { NotCompared, NotComparedReason } from "./state.ts";
 
 /** A Dataset to be compared. */
@@ -20,13 +21,22 @@ export type DataPlan = PlannedDiff | ({ readonly dataset: string } & NotCompared
 
 /** Of one pull request; what is beyond them is said. */
 const MAX_DATASETS = 10;
+/** Of one side's files outside of git, packed or not: as much as git may have. */
+const MAX_OUTSIDE_MIB = 128;
 
 /**
  * The Datasets that a pull request touches: those that behave differently, and those whose decontamination sees other
- * cases. Sources are the files in git on both sides; nothing is applied and nothing outside is read.
+ * cases. Sources are the files in git on both sides, and what the controller has read already from urls that stay;
+ * nothing is applied and nothing outside is read.
  * @param trusted false for a fork that nobody with write access has vouched for
+ * @param outside undefined where there is no controller
  */
-export function planDiffs(base: Snapshot, head: Snapshot, trusted: boolean): DataPlan[] {
+export async function planDiffs(
+  base: Snapshot,
+  head: Snapshot,
+  trusted: boolean,
+  outside?: Outside,
+): Promise<DataPlan[]> {
   const plans: DataPlan[] = [];
   const cases = casesOf(base, head);
   for (const node of head.graph.nodes.values()) {
@@ -35,8 +45,8 @@ export function planDiffs(base: Snapshot, head: Snapshot, trusted: boolean): Dat
     if (sameData(dataset, base, head)) continue;
     const skip = (reason: NotComparedReason, message: string) =>
       plans.push({ dataset, state: "NotCompared", reason, message });
-    const after = chainOf(dataset, head);
-    const before = base.graph.nodes.has(node.key) ? chainOf(dataset, base) : undefined;
+    const after = await chainOf(dataset, head, base, outside);
+    const before = base.graph.nodes.has(node.key) ? await chainOf(dataset, base, base, outside) : undefined;
     const problem = [
       "reason" in after ? after : undefined,
       before && "reason" in before ? before : undefined,
@@ -56,7 +66,12 @@ export function planDiffs(base: Snapshot, head: Snapshot, trusted: boolean): Dat
           head: right.digest,
           cases: cases.digest,
         }),
-        input: { base: left?.datasets, head: right.datasets, cases: cases.list },
+        input: {
+          base: left?.datasets,
+          head: right.datasets,
+          cases: cases.list,
+          confidential: right.confidential || left?.confidential === true,
+        },
       });
     }
   }
@@ -79,6 +94,7 @@ const suitesOf = ({ steps }: DatasetSpec): string[] =>
 interface Chain {
   readonly datasets: readonly DiffDataset[];
   readonly digest: string;
+  readonly confidential: boolean;
 }
 
 interface Problem {
@@ -87,11 +103,17 @@ interface Problem {
 }
 
 /** A Dataset and those that its rows come from, these first. */
-function chainOf(name: string, snapshot: Snapshot): Chain | Problem {
+async function chainOf(
+  name: string,
+  snapshot: Snapshot,
+  base: Snapshot,
+  outside: Outside | undefined,
+): Promise<Chain | Problem> {
   const datasets: DiffDataset[] = [];
   const digests: unknown[] = [];
   const visiting = new Set<string>();
-  const visit = (each: string): Problem | undefined => {
+  let [outsideBytes, confidential] = [0, false];
+  const visit = async (each: string): Promise<Problem | undefined> => {
     if (datasets.some((done) => done.name === each)) return undefined;
     if (visiting.has(each)) return { reason: "Cycle", message: `Dataset ${each} is made from itself` };
     visiting.add(each);
@@ -102,11 +124,21 @@ function chainOf(name: string, snapshot: Snapshot): Chain | Problem {
     }
     const { description: _, suspend: __, shareWith: ___, ...spec } = node.object.spec as DatasetSpec;
     const sources: DiffSource[] = [];
+    const read: unknown[] = [];
     for (const source of spec.sources) {
+      if (source.url !== undefined) {
+        const rows = await outsideRows(each, source, specOf(each, base), outside);
+        if ("reason" in rows) return rows;
+        outsideBytes += rows.bytes;
+        confidential ||= rows.confidential;
+        sources.push({ name: source.name, files: rows.files });
+        read.push([rows.confidential, rows.files.map(({ path, digest }) => [path, digest])]);
+        continue;
+      }
       const found = sourceOf(each, source, snapshot);
       if ("reason" in found) return found;
       if ("dataset" in found) {
-        const problem = visit(found.dataset);
+        const problem = await visit(found.dataset);
         if (problem) return problem;
       }
       sources.push(found);
@@ -118,25 +150,35 @@ function chainOf(name: string, snapshot: Snapshot): Chain | Problem {
       sources,
       cases: new Map(suites.map((suite) => [suite, (snapshot.cases.get(suite) ?? []).flatMap(textsOf)])),
     });
-    // The digests of files are in the spec.
-    digests.push([each, spec, suites.map((suite) => textDigest(snapshot.cases.get(suite)))]);
+    // The digests of files in git are in the spec.
+    const cases = suites.map((suite) => textDigest(snapshot.cases.get(suite)));
+    digests.push([each, spec, cases, ...(read.length > 0 ? [read] : [])]);
     return undefined;
   };
-  const problem = visit(name);
-  return problem ?? { datasets, digest: digestOf(digests) };
+  const problem = await visit(name);
+  if (problem) return problem;
+  const mebibytes = Math.ceil(outsideBytes / 2 ** 20);
+  if (mebibytes > MAX_OUTSIDE_MIB) {
+    const message = `its sources outside of git have ${mebibytes} MiB; at most ${MAX_OUTSIDE_MIB} are compared`;
+    return { reason: "DiffTooLarge", message };
+  }
+  return { datasets, digest: digestOf(digests), confidential };
 }
+
+const specOf = (dataset: string, { graph }: Snapshot) =>
+  graph.nodes.get(nodeKey("Dataset", dataset))?.object.spec as DatasetSpec | undefined;
 
 function sourceOf(dataset: string, source: DatasetSource, { blobs }: Snapshot): DiffSource | Problem {
   const { name, files, datasetRef, split } = source;
   if (datasetRef?.namespace !== undefined) {
-    const message = `its rows come from Dataset ${datasetRef.namespace}/${datasetRef.name}, which this repository does not have`;
+    const message = `its rows come from Dataset ${datasetRef.namespace}/${datasetRef.name} of another namespace, whose rows are not looked into for a pull request`;
     return { reason: "OtherRepository", message };
   }
   if (datasetRef) return { name, dataset: datasetRef.name, split };
   const data = files?.map(({ path, digest = "" }) => ({ path, data: blobs.get(digest) }));
   const known = data?.flatMap((file) => (file.data ? [{ path: file.path, data: file.data }] : []));
   if (known && known.length === data?.length) return { name, files: known };
-  const message = `the source ${name} of Dataset ${dataset} lies outside of git, and is not read before the merge`;
+  const message = `the files of the source ${name} of Dataset ${dataset} are not in git`;
   return { reason: "Outside", message };
 }
 

@@ -37,6 +37,7 @@ function ofDataset(state: DataState, { pull, assessment }: ReportInput, detail: 
     case "Compared":
       return paragraphs(
         `${name}: ${inWords(state.diff)}`,
+        state.diff.confidential ? CONFIDENTIAL : "",
         warnings(state.diff).join("\n"),
         numbers(state.diff),
         predicted(state.dataset, state.diff, assessment),
@@ -44,6 +45,9 @@ function ofDataset(state: DataState, { pull, assessment }: ReportInput, detail: 
       );
   }
 }
+
+const CONFIDENTIAL =
+  "Its rows are read with a Secret: figures are shown, answers and places of rows are not.";
 
 /** One sentence, or why there is none. */
 function inWords({ base, head, rows }: DatasetDiff): string {
@@ -77,7 +81,8 @@ function warnings({ base, head, newPii, leakage }: DatasetDiff): string[] {
   for (const { kind, rows, origins } of newPii) {
     const more = rows > origins.length ? " and more" : "";
     const where = origins.map((origin) => code(origin, 120)).join(", ");
-    lines.push(`- ⚠️ ${count(rows, "new row")} with ${PII_WORDS[kind]}: ${where}${more}.`);
+    const at = origins.length > 0 ? `: ${where}${more}` : "";
+    lines.push(`- ⚠️ ${count(rows, "new row")} with ${PII_WORDS[kind]}${at}.`);
   }
   if (leakage && leakage.rows > 0) {
     const named = leakage.cases
