@@ -374,6 +374,14 @@ export const monitorStatus = z.strictObject({
     .optional()
     .meta({ "x-kubernetes-list-type": "atomic" })
     .describe("The last transitions, newest first."),
+  served: z
+    .array(z.strictObject({ revision, since: time }))
+    .max(8)
+    .optional()
+    .meta({ "x-kubernetes-list-type": "atomic" })
+    .describe(
+      "Where Slipway runs the target: its revisions whose pods count for metric, the active one first, then those that had the traffic within the longest window.",
+    ),
   actions: z.array(actionStatus).max(16).optional().meta(mapKeys("name")),
   rule: z.string().max(253).optional().describe("Name of the PrometheusRule, once it is applied."),
 });

@@ -10,6 +10,8 @@ export const ANNOTATION_SERVED = "slipway.dev/served";
 const ID_LENGTH = 12;
 /** Digits of the revision in labels, whose values have 63 characters at most. */
 const LABEL_LENGTH = 32;
+/** Of a name that the API server makes, what is left of the wish: 63 characters without the 5 random ones. */
+const GENERATED_LENGTH = 58;
 
 /** The value of ANNOTATION_SERVED, as JSON. */
 export interface Served {
@@ -36,6 +38,11 @@ export interface Revision {
 export function childName({ metadata }: ModelDeployment, revision: string): string {
   const id = digestOf({ uid: metadata.uid ?? "", revision }).slice(0, ID_LENGTH);
   return `${metadata.name.slice(0, 63 - ID_LENGTH - 1).replace(/-+$/, "")}-${id}`;
+}
+
+/** How the names of a revision's pods begin, and no others: `CHILD-HASH-RANDOM`, where the API server cuts before RANDOM. */
+export function podPrefix(deployment: ModelDeployment, revision: string): string {
+  return `${childName(deployment, revision)}-`.slice(0, GENERATED_LENGTH);
 }
 
 export const revisionLabel = (revision: string): string => revision.slice(0, LABEL_LENGTH);

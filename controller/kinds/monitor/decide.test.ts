@@ -45,11 +45,11 @@ const sample = (latencyMs: number | undefined, at = NOW) => ({
   ...(latencyMs === undefined ? { error: "ModelUnavailable" } : { latencyMs }),
 });
 const probed = (...samples: object[]) => succeeded({ samples });
-const look = (probe: ObservedMonitor["probe"], of = monitor(), now = NOW) =>
+const look = (probe: ObservedMonitor["probe"], of = monitor(), now = NOW, on = target) =>
   decide(
     {
       monitor: of,
-      target,
+      target: on,
       serviceAccountName: "team",
       probe,
       query: undefined,
@@ -193,6 +193,40 @@ test("what is known stays while the target is away", () => {
     NOW,
   );
   expect(away.status).toMatchObject({ state: "ALERT", signals: before.status?.signals });
+});
+
+describe("when another revision takes over", () => {
+  const revisions = ["a", "b"].map((digit) => digit.repeat(64)) as [string, string];
+  const serving = (active: string) =>
+    ({
+      ...target,
+      spec: { type: "InCluster", inCluster: { runtime: "VLLM" } },
+      status: { active, endpoint: { url: "http://m.team.svc/v1", model: "m" } },
+    }) as unknown as ModelDeployment;
+  const watching = monitor({
+    prometheus: { url: "http://prometheus:9090" },
+    signals: [{ name: "a", type: "Prometheus", prometheus: { metric: "queue" }, thresholds: { alert: 1 } }],
+    actions: [{ name: "rule", type: "PrometheusRule", prometheusRule: {} }],
+  });
+  const before = written(watching, look(undefined, watching, NOW, serving(revisions[0])));
+  const asked = ({ effects }: ReturnType<typeof decide>) =>
+    effects.map(({ name, inputDigest }) => `${name} ${inputDigest}`);
+
+  test("query and rule are of both, from the first look on; the revision of the Monitor is the same", () => {
+    const first = look(undefined, before, later(1_000), serving(revisions[1]));
+    expect(first.status.served?.map(({ revision }) => revision)).toEqual(revisions.toReversed());
+    expect(first.effects.map(({ name }) => name)).toEqual(["query", "prometheusRule"]);
+    const second = look(undefined, written(before, first), later(2_000), serving(revisions[1]));
+    expect(asked(second)).toEqual(asked(first));
+    expect(asked(first)).not.toEqual(asked(look(undefined, before, NOW, serving(revisions[0]))));
+    expect(first.status.revision).toBe(before.status?.revision);
+  });
+
+  test("and is remembered while the target is away", () => {
+    expect(look(undefined, before, NOW, { ...target, spec: { type: "InCluster" } }).status.served).toEqual(
+      before.status?.served,
+    );
+  });
 });
 
 test("asks once an interval, from start to start, and at once when somebody asks", () => {

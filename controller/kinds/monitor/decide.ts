@@ -12,6 +12,7 @@ import { ruleRemoval, ruleStatus } from "./actions/prometheus-rule.ts";
 import { actionsCondition, alertingCondition, telemetryCondition } from "./conditions.ts";
 import { hasNewRequest, type Measuring, measure } from "./measure.ts";
 import { asChild, type ObservedReplay } from "./signals/replay.ts";
+import { servedStatus } from "./signals/served.ts";
 import { judge, transitionsOf, worstOf } from "./state.ts";
 import { endpointOfTarget } from "./target.ts";
 
@@ -75,6 +76,7 @@ export function decide(observed: ObservedMonitor, now: Date): Decision<MonitorSt
           }),
       signals,
       history,
+      ...servedStatus(monitor, target, now),
       ...(actions.statuses.length > 0 ? { actions: [...actions.statuses] } : {}),
       ...(rule.name === undefined ? {} : { rule: rule.name }),
       conditions: [
@@ -144,9 +146,9 @@ function advance(monitor: Monitor, { readings, replays }: Measuring, now: Date) 
 
 /** What stays true while the target is away. */
 function kept({ status = {} }: Monitor): MonitorStatus {
-  const { state, since, summary, signals, history, actions, rule } = status;
+  const { state, since, summary, signals, history, served, actions, rule } = status;
   return JSON.parse(
-    JSON.stringify({ state, since, summary, signals, history, actions, rule }),
+    JSON.stringify({ state, since, summary, signals, history, served, actions, rule }),
   ) as MonitorStatus;
 }
 

@@ -108,8 +108,3 @@ export function presetQuery(
     }
   }
 }
-
-/** `label="value"` as PromQL reads it. */
-export function matcher(label: string, operator: "=" | "=~", value: string): string {
-  return `${label}${operator}${JSON.stringify(value)}`;
-}

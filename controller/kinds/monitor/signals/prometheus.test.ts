@@ -7,8 +7,10 @@ import {
   PROMETHEUS_RUNTIMES,
 } from "../../../../schemas/monitor.ts";
 import { failed, object, running, succeeded } from "../../../../test/kind-objects.ts";
-import { matcher, presetQuery } from "./presets.ts";
+import { childName } from "../../model-deployment/names.ts";
+import { presetQuery } from "./presets.ts";
 import { queryInput, queryOf, queryReading } from "./prometheus.ts";
+import { literal, matcher } from "./promql.ts";
 
 const external = object<ModelDeployment>("ModelDeployment", {
   spec: {
@@ -16,11 +18,14 @@ const external = object<ModelDeployment>("ModelDeployment", {
     external: { baseURL: "https://a.example.com/v1", model: "m", timeout: "60s", maxConcurrency: 8 },
   },
 });
-const inCluster = {
-  ...external,
-  metadata: { ...external.metadata, name: "triage.v2" },
-  spec: { type: "InCluster", inCluster: { runtime: "VLLM" } },
-} as unknown as ModelDeployment;
+const [A, B, C] = ["a", "b", "c"].map((digit) => digit.repeat(64)) as [string, string, string];
+const inCluster = (name: string, status: object = { active: A }, runtime = "VLLM") =>
+  ({
+    ...external,
+    metadata: { ...external.metadata, name },
+    spec: { type: "InCluster", inCluster: { runtime } },
+    status,
+  }) as unknown as ModelDeployment;
 
 const monitorOf = (prometheus: object, settings: object = {}) =>
   object<Monitor>("Monitor", {
@@ -73,6 +78,12 @@ describe("presets", () => {
   });
 });
 
+test("a name stands for itself in a pattern", () => {
+  expect(literal("a.b-c")).toBe(String.raw`a\.b-c`);
+  const all = String.raw`\^$.*+?()[]{}|`;
+  expect(all).toMatch(new RegExp(`^${literal(all)}$`));
+});
+
 describe("the query of a signal", () => {
   test("its own, where it has one", () => {
     expect(queryFor(monitorOf({ query: "up" }))).toEqual({ query: "up" });
@@ -88,10 +99,68 @@ describe("the query of a signal", () => {
     });
   });
 
-  test("of what Slipway runs, server and pods are known", () => {
-    expect(queryFor(monitorOf({ metric: "queue" }), inCluster)).toEqual({
-      query: String.raw`sum(vllm:num_requests_waiting{namespace="team",pod=~"triage\\.v2-.+"})`,
+  describe("of what Slipway runs", () => {
+    const monitor = monitorOf({ metric: "queue" });
+    /** What the query selects pods by; Prometheus wants the whole name to fit. */
+    const podsOf = (target: ModelDeployment, of = monitor) => {
+      const { query } = queryFor(of, target) as { query: string };
+      return new RegExp(`^(?:${JSON.parse(/pod=~(".*")/.exec(query)?.[1] ?? "")})$`);
+    };
+    /** As the ReplicaSet asks for it and the API server makes it. */
+    const podOf = (target: ModelDeployment, revision: string) =>
+      `${`${childName(target, revision)}-5d4f8c7b96-`.slice(0, 58)}x7k2p`;
+
+    test("server and pods are known", () => {
+      const target = inCluster("triage");
+      expect(queryFor(monitor, target)).toEqual({
+        query: `sum(vllm:num_requests_waiting{namespace="team",pod=~"${childName(target, A)}-.+"})`,
+      });
     });
+
+    test.each(["triage", "t".repeat(33), "t".repeat(44), "t".repeat(45), "t".repeat(50), "t".repeat(63)])(
+      "the pods of the revision that serves, and of no other deployment: %s",
+      (name) => {
+        const target = inCluster(name);
+        const pods = podsOf(target);
+        expect(podOf(target, A)).toMatch(pods);
+        expect(podOf(target, B)).not.toMatch(pods);
+        const others = [`${name}-v2`, `${name.slice(0, 50)}-${"e".repeat(12)}`, `${name.slice(0, 50)}xyz`];
+        for (const other of others) {
+          const theirs = { ...inCluster(other).metadata, uid: `uid-${other}` };
+          expect(podOf({ ...inCluster(other), metadata: theirs }, A)).not.toMatch(pods);
+        }
+      },
+    );
+
+    test("those too that served within the window, but none that comes up or was stopped", () => {
+      const served = [B, A].map((revision) => ({ revision, since: "2030-01-01T00:00:00Z" }));
+      const before = { ...monitor, status: { served } };
+      const rollout = { revision: C, phase: "Blocked", reason: "GatesFailed", message: "" };
+      const target = inCluster("triage", { active: B, rollout });
+      const selected = (of: ModelDeployment) =>
+        [A, B, C].filter((each) => podsOf(of, before).test(podOf(of, each)));
+      expect(selected(target)).toEqual([A, B]);
+      // Back to what served a moment ago: its new pods answer evaluations only.
+      expect(selected(inCluster("triage", { active: B, rollout: { ...rollout, revision: A } }))).toEqual([B]);
+    });
+
+    test("also where the spec has to say which server it is", () => {
+      const custom = inCluster("triage", { active: A }, "Custom");
+      expect(queryFor(monitorOf({ metric: "queue" }, { runtime: "TGI" }), custom)).toEqual({
+        query: `sum(tgi_queue_size{namespace="team",pod=~"${childName(custom, A)}-.+"})`,
+      });
+    });
+
+    test("nothing is asked while nothing serves", () => {
+      expect(queryFor(monitor, inCluster("triage", {}))).toMatchObject({ reason: "TargetNotReady" });
+    });
+  });
+
+  test("a window is written as Prometheus reads it", () => {
+    const query = (window: string) =>
+      queryFor(monitorOf({ metric: "tokensPerSecond", window }, { runtime: "VLLM" }));
+    expect(query("1h30m")).toEqual({ query: "sum(rate(vllm:generation_tokens_total[1h30m]))" });
+    expect(query("30m1h")).toEqual({ query: "sum(rate(vllm:generation_tokens_total[5400000ms]))" });
   });
 
   test.each([

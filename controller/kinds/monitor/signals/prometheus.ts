@@ -8,8 +8,11 @@ import {
 } from "../../../../schemas/monitor.ts";
 import { digestOf, type Json } from "../../../graph/canonical.ts";
 import type { EffectOutcome, EffectRequest } from "../../../runtime/kind.ts";
+import { podPrefix } from "../../model-deployment/names.ts";
 import type { Reading } from "../state.ts";
-import { matcher, presetQuery } from "./presets.ts";
+import { presetQuery } from "./presets.ts";
+import { literal, matcher, prometheusDuration } from "./promql.ts";
+import { servedRevisions } from "./served.ts";
 
 export interface QueryInput {
   readonly namespace: string;
@@ -42,7 +45,13 @@ export function queryOf(
       reason: "RuntimeUnknown",
       message: `which server ${target.metadata.name} runs on is not known: set spec.prometheus.runtime`,
     };
-  const built = metric && presetQuery(metric, runtime, window, matchersOf(monitor, target));
+  const matchers = matchersOf(monitor, target);
+  if (!matchers)
+    return {
+      reason: "TargetNotReady",
+      message: `ModelDeployment ${target.metadata.name} serves nothing yet`,
+    };
+  const built = metric && presetQuery(metric, runtime, prometheusDuration(window), matchers);
   return built
     ? { query: built }
     : {
@@ -51,13 +60,15 @@ export function queryOf(
       };
 }
 
-/** The labels that tell the target's series from others'. */
-function matchersOf(monitor: Monitor, target: ModelDeployment): string[] {
+/** The labels that tell the target's series from others'; undefined while there can be none. */
+function matchersOf(monitor: Monitor, target: ModelDeployment): string[] | undefined {
   const { matchLabels } = monitor.spec.prometheus ?? {};
   if (matchLabels) return Object.entries(matchLabels).map(([label, value]) => matcher(label, "=", value));
-  if (runtimeOf(target) === undefined) return [];
-  const { name, namespace = "" } = target.metadata;
-  return [matcher("namespace", "=", namespace), matcher("pod", "=~", `${name.replaceAll(".", "\\.")}-.+`)];
+  if (!target.spec.inCluster) return [];
+  const pods = servedRevisions(monitor, target).map((each) => `${literal(podPrefix(target, each))}.+`);
+  if (pods.length === 0) return undefined;
+  const { namespace = "" } = target.metadata;
+  return [matcher("namespace", "=", namespace), matcher("pod", "=~", pods.join("|"))];
 }
 
 /** The server of a deployment that Slipway runs, where it exports figures. */
