@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { debianProgram } from "../../controller/dev/debian-program.ts";
 import { silent } from "../../controller/dev/progress.ts";
 import { freePort } from "../free-port.ts";
@@ -16,12 +17,17 @@ export interface MonitoringServer extends AsyncDisposable {
   readonly host: string;
 }
 
-/** Prometheus that scrapes these addresses each second. */
+/**
+ * Prometheus that scrapes these addresses each second.
+ * @param ruleFiles what it evaluates, each second as well
+ */
 export function startPrometheus(
   targets: readonly { readonly job: string; readonly host: string; readonly labels?: object }[],
+  ruleFiles: readonly string[] = [],
 ): Promise<MonitoringServer> {
   const config = {
-    global: { scrape_interval: "1s", scrape_timeout: "1s" },
+    global: { scrape_interval: "1s", scrape_timeout: "1s", evaluation_interval: "1s" },
+    rule_files: ruleFiles,
     scrape_configs: targets.map(({ job, host, labels = {} }) => ({
       job_name: job,
       static_configs: [{ targets: [host], labels }],
@@ -43,6 +49,13 @@ export function startAlertmanager(): Promise<MonitoringServer> {
     `--web.listen-address=127.0.0.1:${port}`,
     "--cluster.listen-address=",
   ]);
+}
+
+/** What promtool, of the same package, says of files with rules. @throws Error with its words where it refuses one */
+export async function checkRules(files: readonly string[]): Promise<string> {
+  const promtool = join(dirname(await debianProgram("prometheus", { report: silent })), "promtool");
+  const { stdout } = await promisify(execFile)(promtool, ["check", "rules", "--lint-fatal", ...files]);
+  return stdout;
 }
 
 async function start(

@@ -251,10 +251,10 @@ describe("PrometheusRule", () => {
       },
     ];
     const query = "sum(rate(vllm:generation_tokens_total[5m]))";
-    expect(rulesOf(monitorOf(rule, {}, { signals })).map(({ expr }) => expr)).toEqual([
-      `(${query}) < 10`,
-      `absent(${query})`,
-    ]);
+    const rules = rulesOf(monitorOf(rule, {}, { signals }));
+    expect(rules.map(({ expr }) => expr)).toEqual([`(${query}) < 10`, `absent(${query})`]);
+    // Alertmanager knows alerts by their labels: what ends the one must not end the other.
+    expect(rules[0]!.labels).not.toEqual(rules[1]!.labels);
   });
 
   test.each([

@@ -5,6 +5,7 @@ import type { KubeObject } from "../../../kube/resources.ts";
 import { condition } from "../../../runtime/conditions.ts";
 import type { EffectOutcome } from "../../../runtime/kind.ts";
 import { queryOf } from "../signals/prometheus.ts";
+import { prometheusDuration } from "../signals/promql.ts";
 import { SEVERITIES } from "./alertmanager.ts";
 import type { ActionContext, ActionPlan } from "./plan.ts";
 
@@ -72,20 +73,22 @@ function rulesOf(monitor: Monitor, target: ModelDeployment, signal: MonitorSigna
   if (signal.type !== "Prometheus") return [];
   const found = queryOf(monitor, signal, target);
   if (!("query" in found)) return [];
-  const { query } = found;
+  // A comment would take what follows it with it.
+  const query = found.query.includes("#") ? `${found.query}\n` : found.query;
   const { operator, warning, alert } = signal.thresholds;
   const sign = operator === "Below" ? "<" : ">";
   const { name, namespace = "" } = monitor.metadata;
-  const rule = (expr: string, state: "WARNING" | "ALERT", what: string) => ({
+  const rule = (expr: string, state: "WARNING" | "ALERT", what: string, own: object = {}) => ({
     alert: "SlipwayMonitor",
     expr,
-    ...(signal.for === "0s" ? {} : { for: signal.for }),
+    ...(signal.for === "0s" ? {} : { for: prometheusDuration(signal.for) }),
     labels: {
       monitor: name,
       namespace,
       signal: signal.name,
       target: monitor.spec.targetRef.name,
       severity: SEVERITIES[state],
+      ...own,
     },
     annotations: { summary: `signal ${signal.name} of Monitor ${namespace}/${name} ${what}` },
   });
@@ -94,7 +97,10 @@ function rulesOf(monitor: Monitor, target: ModelDeployment, signal: MonitorSigna
   return [
     ...beyond(warning, "WARNING"),
     ...beyond(alert, "ALERT"),
-    ...(signal.noData === "Alert" ? [rule(`absent(${query})`, "ALERT", "has no data")] : []),
+    // By a label of its own: the end of one of two alike would be sent as the end of the other.
+    ...(signal.noData === "Alert"
+      ? [rule(`absent(${query})`, "ALERT", "has no data", { no_data: "true" })]
+      : []),
   ];
 }
 
