@@ -1,2 +1,7 @@
+import { possible } from "./possible.ts";
+
 /** Whether this machine can have a local node: containers, mounts and interfaces need Linux and root. */
-export const nodePossible = process.platform === "linux" && process.getuid?.() === 0;
+export const nodePossible = possible("a local node", [
+  ...(process.platform === "linux" ? [] : ["Linux"]),
+  ...(process.getuid?.() === 0 ? [] : ["root"]),
+]);

@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { join } from "node:path";
+import { readReport } from "./run-report.ts";
 
 /*
- * `npm test`: every project in turn, then one line with the sum. A project that ran nothing is a failure, so that a
- * wrong pattern or a broken set-up cannot pass for success.
+ * `npm test`: every project in turn, then what was skipped, and one line with the sum. A project that ran nothing is a
+ * failure, so that a wrong pattern or a broken set-up cannot pass for success.
  */
 const projects =
   process.argv.slice(2).length > 0
@@ -13,6 +14,8 @@ const projects =
     : ["unit", "component", "integration", "e2e", "crash"];
 const folder = mkdtempSync(join(tmpdir(), "slipway-test-"));
 let passed = 0;
+let skipped = 0;
+const skippedFiles: string[] = [];
 const failures: string[] = [];
 
 for (const project of projects) {
@@ -26,53 +29,20 @@ for (const project of projects) {
   );
   const outcome = readReport(report);
   passed += outcome.passed;
+  skipped += outcome.skipped;
+  skippedFiles.push(...outcome.skippedFiles.map((file) => `${project}: ${file}`));
   const failed = [...outcome.failures];
   if (outcome.passed + failed.length === 0) failed.push("no test ran");
   else if (status !== 0 && failed.length === 0)
     failed.push(`vitest ended with status ${status} although no test failed`);
   failures.push(...failed.map((failure) => `${project}: ${failure}`));
   console.log(
-    `=== ${project}: ${outcome.passed} passed, ${failed.length} failed, ${Math.round((Date.now() - started) / 1000)} s`,
+    `=== ${project}: ${outcome.passed} passed, ${failed.length} failed, ${outcome.skipped} skipped, ${Math.round((Date.now() - started) / 1000)} s`,
   );
 }
 rmSync(folder, { recursive: true, force: true });
+if (skippedFiles.length > 0) console.log(`\nSkipped as a whole:\n${skippedFiles.join("\n")}`);
 // Again at the end: what failed an hour ago is far up.
 if (failures.length > 0) console.log(`\nFailed:\n${failures.join("\n")}`);
-console.log(`\n${passed} passed, ${failures.length} failed`);
+console.log(`\n${skipped} skipped\n${passed} passed, ${failures.length} failed`);
 process.exitCode = failures.length > 0 ? 1 : 0;
-
-interface Report {
-  readonly numPassedTests: number;
-  readonly testResults: readonly {
-    readonly name: string;
-    readonly status: string;
-    readonly message: string;
-    readonly assertionResults: readonly {
-      readonly fullName: string;
-      readonly status: string;
-      readonly failureMessages: readonly string[];
-    }[];
-  }[];
-}
-
-/** What a project's report says; nothing where it could not write one. */
-function readReport(file: string): { passed: number; failures: string[] } {
-  let report: Report;
-  try {
-    report = JSON.parse(readFileSync(file, "utf8"));
-  } catch {
-    return { passed: 0, failures: [] };
-  }
-  const failures = report.testResults.flatMap(({ name, status, message, assertionResults }) => {
-    const path = relative(process.cwd(), name);
-    const tests = assertionResults.filter((test) => test.status === "failed");
-    // A file that cannot be loaded fails without a failed test.
-    if (status === "failed" && tests.length === 0) return [`${path}: ${firstLine(message)}`];
-    return tests.map((test) => `${path} > ${test.fullName}: ${firstLine(test.failureMessages[0])}`);
-  });
-  return { passed: report.numPassedTests, failures };
-}
-
-function firstLine(text = "no message"): string {
-  return text.split("\n", 1)[0] ?? text;
-}

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { requirePython } from "../../controller/dev/images/trainer-image.ts";
+import { possible } from "../possible.ts";
 import { python, run } from "./environment.ts";
 
 /*
@@ -26,7 +27,9 @@ async function hasPython(): Promise<boolean> {
   return there();
 }
 
-describe.skipIf(!(await hasPython()))("the trainer's Python", () => {
+const missing = (await hasPython()) ? [] : ["Python 3.11 or later with ensurepip"];
+
+describe.skipIf(!possible("the trainer's Python", missing))("the trainer's Python", () => {
   let folder: string;
   let interpreter: string;
 
