@@ -11,8 +11,8 @@ export type * from "./types.ts";
 /**
  * What `https://…`, `s3://bucket/key` or `hf://[datasets/]organisation/name[@revision][/path]` is now: its files, each
  * pinned as far as the source allows, to be read by {@link readFile}.
- * @throws SlipwayError HostNotAllowed, SourceNotFound, SourceForbidden, SourceRefused, SourceTooLarge; retryable:
- *   SourceUnavailable, SourceChanged. The signal's reason when it was aborted.
+ * @throws SlipwayError HostNotAllowed, SourceNotFound, SourceForbidden, SourceRefused, SourceTooLarge, SourceUntrusted;
+ *   retryable: SourceUnavailable, SourceChanged. The signal's reason when it was aborted.
  */
 export async function resolveSource(
   reference: string,

@@ -3,6 +3,7 @@ import { type Dispatcher, EnvHttpProxyAgent, request as send } from "undici";
 import { SlipwayError } from "../errors.ts";
 import { hostAllowed } from "../kube/allowed-hosts.ts";
 import { assertDestination, guardedLookup } from "../kube/destination.ts";
+import { certificateError } from "./certificate.ts";
 import type { SourceAccess } from "./types.ts";
 
 /** Without an answer, or a byte of it, for this long a connection is given up. */
@@ -25,8 +26,8 @@ export interface SourceRequest {
 /**
  * One request; redirects are followed. Credentials go to allowed hosts alone: the first must be one, and where a
  * redirect leads to another (a hub's storage) they stay behind.
- * @throws SlipwayError HostNotAllowed, SourceNotFound, SourceForbidden, SourceChanged, SourceRefused; retryable:
- *   SourceUnavailable. The signal's reason when it was aborted.
+ * @throws SlipwayError HostNotAllowed, SourceNotFound, SourceForbidden, SourceChanged, SourceRefused, SourceUntrusted;
+ *   retryable: SourceUnavailable. The signal's reason when it was aborted.
  */
 export async function requestSource(call: SourceRequest, access: SourceAccess): Promise<SourceAnswer> {
   let url = call.url;
@@ -72,6 +73,8 @@ async function once(
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
     if (cause instanceof SlipwayError) throw cause;
+    const untrusted = certificateError(url, cause);
+    if (untrusted) throw untrusted;
     const code = (cause as NodeJS.ErrnoException).code ?? "no answer";
     throw new SlipwayError("SourceUnavailable", `${shown(url)} cannot be reached (${code})`, {
       retryable: true,

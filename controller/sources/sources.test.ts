@@ -1,9 +1,12 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { certificateAuthority, type Issued } from "../../test/certificates.ts";
 import { type Hub, type HubOptions, startHub } from "../dev/hub.ts";
 import { blobDigest } from "../graph/canonical.ts";
 import { credentialsOf, type PinnedFile, readFile, resolveSource, type SourceAccess } from "./index.ts";
@@ -20,11 +23,12 @@ afterEach(async () => {
   }
 });
 
-async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
+/** @param issued what it shows of itself over TLS; plain HTTP without */
+async function serve(listener: RequestListener, issued?: Issued): Promise<string> {
+  const server = issued ? createTlsServer(issued, listener) : createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   open.push(server);
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `${issued ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 async function text(file: PinnedFile, access: SourceAccess = {}, maxBytes = 1 << 20): Promise<string> {
@@ -139,6 +143,82 @@ test("addresses that answer for the machine itself are not asked", async () => {
     const url = `http://${host}/latest`;
     await expect(resolveSource(url, {}, signal)).rejects.toMatchObject({ code: "HostNotAllowed" });
   }
+});
+
+describe("over TLS", () => {
+  const trusted = certificateAuthority("trusted");
+  const stranger = certificateAuthority("stranger");
+  const namesake = certificateAuthority("trusted");
+  const here = { hosts: ["127.0.0.1"] };
+  const yesterday = new Date(Date.now() - 24 * 3_600_000);
+  // As NODE_EXTRA_CA_CERTS does, which is read when a process starts.
+  beforeAll(() => setDefaultCACertificates([...getCACertificates("default"), trusted.cert]));
+
+  test("a server is read whose certificate is of a trusted authority and for its host", async () => {
+    const url = await serve((_, response) => response.end(CONTENT), trusted.issue(here));
+    const { files } = await resolveSource(`${url}/rows.jsonl`, {}, signal);
+    expect(await text({ ...files[0]!, digest: blobDigest(CONTENT) })).toBe(CONTENT);
+  });
+
+  const chained = ({ cert, key }: Issued) => ({ cert: `${cert}${stranger.cert}`, key });
+  test.each<[string, Issued, RegExp, boolean]>([
+    [
+      "is of an authority that is not trusted",
+      stranger.issue(here),
+      /is of an authority that is not trusted here: UNABLE_TO_VERIFY_LEAF_SIGNATURE$/,
+      false,
+    ],
+    [
+      "comes with such an authority's own",
+      chained(stranger.issue(here)),
+      /is of an authority that is not trusted here: SELF_SIGNED_CERT_IN_CHAIN$/,
+      false,
+    ],
+    [
+      "is of an authority that has another key now",
+      namesake.issue(here),
+      /is of an authority that is not trusted here: CERT_SIGNATURE_FAILURE$/,
+      false,
+    ],
+    [
+      "is for another host",
+      trusted.issue({ hosts: ["rows.example.com", "127.0.0.2"] }),
+      /is for other hosts \(DNS:rows\.example\.com, IP Address:127\.0\.0\.2\): ERR_TLS_CERT_ALTNAME_INVALID$/,
+      false,
+    ],
+    [
+      "has expired",
+      trusted.issue({ ...here, until: yesterday }),
+      /has expired: CERT_HAS_EXPIRED$/,
+      // Renewed by somebody else, or by a program.
+      true,
+    ],
+  ])(
+    "one whose certificate %s is sent nothing, and the error says so",
+    async (_, issued, message, retryable) => {
+      let asked = 0;
+      const url = await serve((__, response) => {
+        asked++;
+        response.end(CONTENT);
+      }, issued);
+      const { host } = new URL(url);
+      const credentials = { type: "bearer", token: "t" } as const;
+      const access = { credentials, allowedHosts: [host] };
+      for (const attempt of [
+        () => resolveSource(`${url}/rows.jsonl?sig=hunter2`, access, signal),
+        () => text({ path: "rows.jsonl", url: `${url}/rows.jsonl` }, access),
+      ]) {
+        const error = await attempt().catch((caught: unknown) => caught);
+        expect(error).toMatchObject({
+          code: "SourceUntrusted",
+          retryable,
+          message: expect.stringMatching(message),
+        });
+        expect((error as Error).message).toContain(`the certificate of ${host} `);
+      }
+      expect(asked).toBe(0);
+    },
+  );
 });
 
 describe("what a server says is not believed", () => {
