@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -97,6 +97,27 @@ test("it says what is not given yet, and tells pods another port", async () => {
   expect(notes).toContain("http://slipway-controller.elsewhere.svc:9090/webhooks");
   expect(notes).toMatch(/give `tenants`/);
   expect(notes).toMatch(/Nothing is kept/);
+});
+
+test("an authority of one's own is trusted with the values that its comment shows", async () => {
+  const comment = /^# {2}extraEnv:\n(#.*\n)+/m.exec(await readFile(join(CHART, "values.yaml"), "utf8"))?.[0];
+  const values = join(stateDir, "values.yaml");
+  await writeFile(values, comment?.replaceAll(/^# {2}/gm, "") ?? "");
+  const objects = await rendered("-f", values);
+  const ca = { name: "ca", mountPath: "/etc/slipway/ca" };
+  expect(objects.find(({ kind }) => kind === "Deployment")?.spec).toMatchObject({
+    template: {
+      spec: {
+        containers: [
+          {
+            env: [{ name: "NODE_EXTRA_CA_CERTS", value: "/etc/slipway/ca/ca.crt" }],
+            volumeMounts: [{ name: "state" }, { name: "tmp" }, ca],
+          },
+        ],
+        volumes: [{ name: "state" }, { name: "tmp" }, { name: "ca", configMap: { name: "company-ca" } }],
+      },
+    },
+  });
 });
 
 test("it installs, upgrades and goes, and the custom resources stay", async () => {
