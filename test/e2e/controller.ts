@@ -23,8 +23,11 @@ export class Controller implements AsyncDisposable {
     this.url = url;
   }
 
-  /** Returns when it says that it is ready. The controller's account has to exist. */
-  static async start(client: KubeClient): Promise<Controller> {
+  /**
+   * Returns when it says that it is ready. The controller's account has to exist.
+   * @param env more of its environment
+   */
+  static async start(client: KubeClient, env: Readonly<Record<string, string>> = {}): Promise<Controller> {
     const folder = await mkdtemp(join(tmpdir(), "slipway-e2e-"));
     const kubeconfig = join(folder, "kubeconfig");
     await writeControllerKubeconfig(client, kubeconfig);
@@ -32,7 +35,7 @@ export class Controller implements AsyncDisposable {
     const args = ["controller", "--kubeconfig", kubeconfig, "--state-dir", join(folder, "state")];
     const child = spawn(process.execPath, [PROGRAM, ...args, "--port", "0"], {
       stdio: ["ignore", out, log],
-      env: { ...process.env, SLIPWAY_LOG_LEVEL: "debug" },
+      env: { ...process.env, SLIPWAY_LOG_LEVEL: "debug", ...env },
     });
     const read = (name: string) => readFile(join(folder, name), "utf8");
     try {

@@ -1,5 +1,7 @@
-import { createServer, type ServerResponse } from "node:http";
+import { createServer, type RequestListener, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { Issued } from "../certificates.ts";
 import { careless, rowLines, trainingRows } from "../training-repository.ts";
 
 /** A server of rows, as outside sources are: some of them not as one would wish. */
@@ -17,10 +19,11 @@ export const VAULT_TOKEN = "canary-vault-8f21";
 const LINE_BYTES = 100 << 20;
 const ROWS = rowLines(trainingRows(400));
 
-export async function startRowsServer(): Promise<RowsServer> {
+/** @param issued what it shows of itself over TLS; plain HTTP without */
+export async function startRowsServer(issued?: Issued): Promise<RowsServer> {
   const state = { vanishing: true };
   const asked: string[] = [];
-  const server = createServer((request, response) => {
+  const listener: RequestListener = (request, response) => {
     const path = request.url ?? "";
     asked.push(path);
     if (path === "/careless.jsonl") response.end(rowLines(careless));
@@ -30,14 +33,17 @@ export async function startRowsServer(): Promise<RowsServer> {
     else if (path === "/long-line.jsonl") void longLine(response);
     else if (path === "/vanishing.jsonl" && state.vanishing) {
       response.writeHead(200, { "content-length": ROWS.length, etag: '"1"' });
-      response.write(ROWS.slice(0, ROWS.length / 2), () => response.destroy());
+      // It is there when it is looked up, and gone while it is read.
+      if (request.method === "HEAD") response.end();
+      else response.write(ROWS.slice(0, ROWS.length / 2), () => response.destroy());
     } else if (path === "/broken.jsonl") response.end(`${ROWS.slice(0, ROWS.indexOf("\n"))}\nno json\n`);
     else if (path.endsWith(".jsonl")) response.end(ROWS);
     else response.writeHead(404).end();
-  });
+  };
+  const server = issued ? createTlsServer(issued, listener) : createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${issued ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked,
     get vanishing() {
       return state.vanishing;

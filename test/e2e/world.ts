@@ -28,14 +28,15 @@ export class World implements AsyncDisposable {
     this.controller = controller;
   }
 
-  static async create(): Promise<World> {
+  /** @param env more of the controller's environment */
+  static async create(env: Readonly<Record<string, string>> = {}): Promise<World> {
     const client = adminClient();
     // The controller's account has to be there before it can get a token.
     await makeTenant(client, uniqueName("e2e"));
     const gitea = GiteaAdmin.fromEnv();
     const owner = await gitea.createUser(uniqueName("owner"));
     const bot = await gitea.createUser(uniqueName("bot"));
-    return new World(client, gitea, { owner, bot }, await Controller.start(client));
+    return new World(client, gitea, { owner, bot }, await Controller.start(client, env));
   }
 
   /** A namespace and a git repository of its own. */

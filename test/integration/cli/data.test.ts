@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -6,6 +6,8 @@ import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { blobDigest } from "../../../controller/graph/canonical.ts";
 import { artifactManifest } from "../../../schemas/artifact.ts";
+import { certificateAuthority } from "../../certificates.ts";
+import { startRowsServer } from "../../e2e/rows-server.ts";
 import { careless, dataset, rowLines, TRAINING, trainingRows } from "../../training-repository.ts";
 import { commit, start, temporaryFolder, write } from "./slipway.ts";
 
@@ -165,6 +167,24 @@ describe("slipway data prepare", () => {
       expect(await prepare("tickets")).toMatchObject({
         code: 0,
         stdout: expect.stringContaining("7 rows read"),
+      });
+    });
+
+    test("reads them over TLS where NODE_EXTRA_CA_CERTS names the authority, and else says what to do", async () => {
+      const authority = certificateAuthority("ours");
+      await using rows = await startRowsServer(authority.issue({ hosts: ["127.0.0.1"] }));
+      const ca = join(cache.path, "ca.crt");
+      await writeFile(ca, authority.cert);
+      await source({ url: `${rows.url}/rows.jsonl` });
+      expect(await prepare("tickets")).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(
+          /certificate of 127\.0\.0\.1:\d+ is of an authority that is not trusted here.*NODE_EXTRA_CA_CERTS/s,
+        ),
+      });
+      expect(await slipway(["prepare", "tickets"], { NODE_EXTRA_CA_CERTS: ca })).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining("400 rows read"),
       });
     });
 
