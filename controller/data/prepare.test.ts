@@ -95,44 +95,63 @@ describe("reading", () => {
     for (const file of [csv, gz, parquet]) expect(texts(await run(file))).toEqual(["a, b\nyes", "c\nno"]);
   });
 
-  test.each<[string, MemoryFile, RegExp]>([
-    ["JSON that is none", lines(pair("a"), "{"), /^1 bad rows: rows\.jsonl:2: the line is not JSON/],
-    ["a missing column", lines({ prompt: "a" }), /rows\.jsonl:1: the column completion is missing/],
+  test.each<[string, MemoryFile, string]>([
+    ["JSON that is none", lines(pair("a"), "{"), "rows.jsonl:2: the line is not JSON"],
+    ["a missing column", lines({ prompt: "a" }), "rows.jsonl:1: the column completion is missing"],
+    [
+      "wrong columns",
+      { path: "a.csv", data: bytes("question,answer\na,b\n") },
+      "a.csv:2: the column completion is missing",
+    ],
     [
       "mixed types",
       lines(pair("a"), { prompt: 3, completion: "x" }),
-      /rows\.jsonl:2: prompt must be text, not number/,
+      "rows.jsonl:2: prompt must be text, not number",
     ],
     [
       "bad UTF-8",
       { path: "a.jsonl", data: Uint8Array.of(0x22, 0xff, 0x22) },
-      /a\.jsonl:1: the line is not UTF-8/,
+      "a.jsonl:1: the line is not UTF-8",
     ],
     [
       "a long line",
-      lines(pair("x".repeat(17 << 20))),
-      /rows\.jsonl:1: the line has 178\d+ bytes; the limit is 16777216/,
+      lines("x".repeat(17 << 20)),
+      `rows.jsonl:1: the line has ${17 << 20} bytes; the limit is 16777216`,
     ],
+  ])("names the row with %s, or leaves it out and counts it", async (_, file, said) => {
+    await expect(run(file)).rejects.toMatchObject({ code: "BadRows", message: `1 bad rows: ${said}` });
+    const good = { ...lines(pair("good")), path: "good.jsonl" };
+    const { read, steps, splits } = await run([file, good], { onBadRow: "Drop" });
+    expect(steps).toMatchObject([{ name: "bad-rows", rows: read, dropped: 1 }]);
+    expect(steps[0]?.samples.map(({ origin, reason }) => `${origin}: ${reason}`)).toEqual([said]);
+    expect(splits[0]?.rows).toHaveLength(read - 1);
+  });
+
+  test.each<[string, MemoryFile, RegExp]>([
     [
-      "a cut-off gzip",
+      "that is cut off, with gzip",
       { path: "a.jsonl.gz", data: gzipSync(bytes("x".repeat(999))).subarray(0, 20) },
       /a\.jsonl\.gz ends in the middle/,
     ],
     [
-      "no gzip",
+      "that is no gzip",
       { path: "a.jsonl.gz", data: bytes("x") },
       /a\.jsonl\.gz (is no gzip data|ends in the middle)/,
     ],
-    ["no Parquet", { path: "a.parquet", data: bytes("nothing of the kind") }, /a\.parquet is no Parquet/],
     [
-      "a CSV with a lone quote",
+      "that is no Parquet",
+      { path: "a.parquet", data: bytes("nothing of the kind") },
+      /a\.parquet is no Parquet/,
+    ],
+    [
+      "that is CSV with a lone quote",
       { path: "a.csv", data: bytes('prompt,completion\n"a,b\n') },
       /a\.csv is no CSV/,
     ],
-    ["an unknown kind", { path: "a.xlsx", data: bytes("") }, /a\.xlsx is no \.jsonl/],
-    ["nothing", lines(), /the source main has no rows/],
-  ])("names the place of %s", async (_, file, message) => {
-    await expect(run(file)).rejects.toThrow(message);
+    ["of an unknown kind", { path: "a.xlsx", data: bytes("") }, /a\.xlsx is no \.jsonl/],
+    ["with nothing in it", lines(), /the source main has no rows/],
+  ])("fails as a whole over a file %s, which is named, whatever onBadRow says", async (_, file, message) => {
+    for (const onBadRow of ["Fail", "Drop"]) await expect(run(file, { onBadRow })).rejects.toThrow(message);
   });
 
   test("bad rows can be left out, and are counted", async () => {

@@ -1,5 +1,5 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,13 +16,13 @@ const ROWS = '{"prompt":"q","completion":"a"}\n';
 let dir: string;
 let state: StateStore;
 let hub: Server;
-let served: string;
+let serve: (response: ServerResponse) => void;
 let reads: number;
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "slipway-fetch-"));
   state = await openStateStore(dir);
-  served = ROWS;
+  serve = (response) => response.end(ROWS);
   reads = 0;
   // A hub whose listing says what it likes: that its file has the digest of ROWS.
   hub = createServer((request, response) => {
@@ -31,7 +31,7 @@ beforeEach(async () => {
     if (request.url?.includes("/tree/"))
       return void response.end(JSON.stringify([{ type: "file", path: "a.jsonl", size: ROWS.length, lfs }]));
     reads++;
-    response.end(served);
+    serve(response);
   });
   await new Promise<void>((resolve) => hub.listen(0, "127.0.0.1", resolve));
 });
@@ -63,9 +63,30 @@ test("what the same Dataset has read is not read again", async () => {
 
 test("what another has stored is not given to a server that only says that it has it", async () => {
   await state.blobs.put(ROWS);
-  served = "x".repeat(ROWS.length);
+  serve = (response) => response.end("x".repeat(ROWS.length));
   await expect(fetched("Dataset/team/d/u1")).rejects.toMatchObject({ code: "DigestMismatch" });
   await state.reports.addUpload("Dataset/other/d/u2", blobDigest(ROWS));
   await expect(fetched("Dataset/team/d/u1")).rejects.toMatchObject({ code: "DigestMismatch" });
   expect(reads).toBe(2);
+});
+
+test.each<[string, (response: ServerResponse) => void, string]>([
+  [
+    "breaks off",
+    (response) => {
+      response.writeHead(200, { "content-length": ROWS.length });
+      response.write(ROWS.slice(0, 5), () => response.destroy());
+    },
+    "SourceInterrupted",
+  ],
+  ["is not what it was said to be", (response) => response.end(ROWS.toUpperCase()), "DigestMismatch"],
+])("of a file that %s nothing is kept", async (_, answer, code) => {
+  serve = answer;
+  await expect(fetched("Dataset/team/d/u1")).rejects.toMatchObject({
+    code,
+    message: expect.stringContaining("a.jsonl"),
+  });
+  expect(await readdir(join(dir, "blobs"))).toEqual(["incoming"]);
+  expect(await readdir(join(dir, "blobs", "incoming"))).toEqual([]);
+  expect(state.reports.hasUpload("Dataset/team/d/u1", blobDigest(ROWS))).toBe(false);
 });
