@@ -222,7 +222,7 @@ describe("calls", () => {
 
   test("never more in flight than the budget and the endpoint allow", async () => {
     const peak = async (concurrency: number, maxConcurrency: number) => {
-      const { server } = await run({ latencyMs: 5 }, (url) => {
+      const { server } = await run({ latencyMs: 25 }, (url) => {
         const model = modelOf(url, { maxConcurrency });
         const side = (text: string) => sideOf(targetOf(model, text));
         const suite = suiteOf({ cases: casesOf(40), budget: { concurrency } });
