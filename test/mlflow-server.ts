@@ -4,8 +4,6 @@ import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { requirePython } from "../controller/dev/images/trainer-image.ts";
-import { silent } from "../controller/dev/progress.ts";
 import { freePort } from "./free-port.ts";
 import { waitFor } from "./scenario/wait.ts";
 import { python } from "./train/environment.ts";
@@ -16,6 +14,12 @@ export interface RegisteredVersion {
   readonly run_id: string;
   readonly source: string;
   readonly tags?: readonly { readonly key: string; readonly value: string }[];
+}
+
+/** A run, as MLflow's REST API has it. */
+export interface TrackedRun {
+  readonly info: { readonly run_id: string; readonly status: string };
+  readonly data: { readonly tags?: readonly { readonly key: string; readonly value: string }[] };
 }
 
 /** A real MLflow server, from the lock file that `npm run test:train` uses too. */
@@ -29,8 +33,7 @@ export class MlflowServer implements AsyncDisposable {
   }
 
   /** Its Python, installed where it is not yet: minutes, on one core. */
-  static async install(): Promise<string> {
-    await requirePython({ report: silent });
+  static install(): Promise<string> {
     return python("mlflow");
   }
 
@@ -102,8 +105,29 @@ export class MlflowServer implements AsyncDisposable {
     );
   }
 
-  async #get(path: string): Promise<unknown> {
-    const answer = await fetch(`${this.url}/api/2.0/mlflow/${path}`);
+  /** Every run of an experiment. */
+  async runs(experiment: string): Promise<readonly TrackedRun[]> {
+    const answer = await this.post("runs/search", { experiment_ids: [await this.experimentId(experiment)] });
+    return (answer as { runs?: TrackedRun[] }).runs ?? [];
+  }
+
+  async experimentId(name: string): Promise<string> {
+    const answer = await this.#get(`experiments/get-by-name?experiment_name=${name}`);
+    return (answer as { experiment: { experiment_id: string } }).experiment.experiment_id;
+  }
+
+  /** @param path of the REST API, such as `runs/create` */
+  post(path: string, body: object): Promise<unknown> {
+    const headers = { "content-type": "application/json" };
+    return this.#ask(path, { method: "POST", headers, body: JSON.stringify(body) });
+  }
+
+  #get(path: string): Promise<unknown> {
+    return this.#ask(path, {});
+  }
+
+  async #ask(path: string, init: RequestInit): Promise<unknown> {
+    const answer = await fetch(`${this.url}/api/2.0/mlflow/${path}`, init);
     if (!answer.ok) throw new Error(`MLflow answered ${path} with ${answer.status}: ${await answer.text()}`);
     return answer.json();
   }

@@ -20,6 +20,7 @@ import type { FineTuneJob } from "../../schemas/fine-tune-job.ts";
 import { LABEL_REVISION } from "../../schemas/kind.ts";
 import type { MonitorStatus } from "../../schemas/monitor.ts";
 import { listObjects } from "../scenario/cluster.ts";
+import type { Registered } from "./chain-registry.ts";
 import { SERVED } from "./chain-story.ts";
 import { mask } from "./mask.ts";
 
@@ -27,6 +28,8 @@ import { mask } from "./mask.ts";
 export interface ChainState {
   /** What follows from the rows alone, as it is. */
   readonly digests: unknown;
+  /** Runs and versions in MLflow. */
+  readonly registered: unknown;
   /** Slipway's own objects in full. */
   readonly objects: readonly string[];
   /** Of what they own: kind, name, pods, and which revision it is of or leads to. */
@@ -38,6 +41,7 @@ export interface ChainState {
 export async function chainState(
   client: KubeClient,
   namespace: string,
+  registered: readonly Registered[],
   names: ReadonlyMap<string, string>,
 ): Promise<ChainState> {
   const { objects } = await listAll(client, namespace, SLIPWAY_TYPES);
@@ -50,6 +54,7 @@ export async function chainState(
   const shown = (value: unknown) => JSON.stringify(maskNames(mask(value, names)));
   return {
     digests: mask(await digestsOf(client, namespace), names),
+    registered: mask(registered, names),
     objects: objects.map((object) => shown(withoutUnmeasured(object))).sort(),
     children: lists
       .flatMap(({ items }) => items.map(summaryOf))

@@ -8,6 +8,8 @@ import { prompt, suite } from "./story.ts";
 
 /** The deployment's name, and the model's. */
 export const SERVED = "served";
+/** What the last version in MLflow is called. */
+export const ALIAS = "candidate";
 export const CASE_FILE = "cases/regressions.yaml";
 export const OLD_CASES = "# Ask Ana before removing one.\n- id: old   # from March\n  expected: billing\n";
 
@@ -24,10 +26,11 @@ const datasets = (world: ChainWorld): Manifest[] => [
   dataset("web", { url: `${world.rows.url}/rows.jsonl` }),
 ];
 
-const trainings = (world: ChainWorld): Manifest[] => [
+const trainings = (world: ChainWorld, registry: string): Manifest[] => [
   manifest("FineTuneJob", "tuned", {
     baseModel: { source: "hf://team/base@main" },
     datasetRef: { name: "tickets" },
+    mlflow: { trackingUri: world.mlflow.url, experiment: registry, registeredModel: registry, alias: ALIAS },
     runPolicy: { onChange: "Auto" },
   }),
   manifest("FineTuneJob", "hosted", {
@@ -82,11 +85,14 @@ const monitor = (world: ChainWorld): Manifest =>
     ],
   });
 
-/** From rows to a watched endpoint: everything of the first commit. */
-export const firstCommit = (world: ChainWorld): Record<string, string> => ({
+/**
+ * From rows to a watched endpoint: everything of the first commit.
+ * @param registry name of the experiment and of the model in MLflow
+ */
+export const firstCommit = (world: ChainWorld, registry: string): Record<string, string> => ({
   "rows.jsonl": rowLines(trainingRows(40)),
   "datasets.yaml": yamlOf(...datasets(world)),
-  "trainings.yaml": yamlOf(...trainings(world)),
+  "trainings.yaml": yamlOf(...trainings(world, registry)),
   "model.yaml": yamlOf(served),
   "prompt.yaml": yamlOf(prompt(1)),
   "suites.yaml": yamlOf(suite(SERVED), regressions),

@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, request as requestHttp, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { OpenAiServer } from "../contract/openai-server.ts";
 import { type RowsServer, startRowsServer } from "../e2e/rows-server.ts";
 import { freePort } from "../free-port.ts";
+import { MlflowServer } from "../mlflow-server.ts";
 import { type ModelEndpointHandle, startModelEndpoint } from "../model-endpoint.ts";
 import { SERVED } from "./chain-story.ts";
 import { type RunningProxy, startProxy } from "./proxy.ts";
@@ -21,6 +23,9 @@ export interface ChainWorld extends AsyncDisposable {
   /** Idempotency keys of the transitions that were told, in their order. */
   readonly told: string[];
   readonly webhookProxy: RunningProxy;
+  readonly mlflow: MlflowServer;
+  /** The Python that pods train with. */
+  readonly python: string;
   /** The model that every Service of the cluster leads to, for who goes through `servicesProxy`. */
   readonly model: ModelEndpointHandle;
   /** `http://127.0.0.1:port` */
@@ -56,6 +61,8 @@ export async function createChainWorld(): Promise<ChainWorld> {
   const webhookProxy = parts.use(
     await startProxy({ upstream: receiver.url, classify: classifyHttp("webhook"), hooks }),
   );
+  const python = await MlflowServer.install();
+  const mlflow = parts.use(await MlflowServer.start(join(base.folder, "mlflow"), "127.0.0.1"));
   const model = parts.use(
     await startModelEndpoint({ answer, latencyMs: MODEL_LATENCY_MS, models: [SERVED] }),
   );
@@ -63,7 +70,7 @@ export async function createChainWorld(): Promise<ChainWorld> {
   parts.defer(services.close);
   const owned = parts.move();
   return {
-    ...{ base, rows, provider, providerProxy, told, webhookProxy, model },
+    ...{ base, rows, provider, providerProxy, told, webhookProxy, mlflow, python, model },
     workPort: await freePort(),
     servicesProxy: services.url,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

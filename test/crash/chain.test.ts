@@ -1,5 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { type ChainOutcome, runChain } from "./chain.ts";
+import { REVISION, type Registered, registered } from "./chain-registry.ts";
+import { ALIAS } from "./chain-story.ts";
 import { createChainWorld } from "./chain-world.ts";
 import { describePoint, type KillPoint, parsePoint } from "./kill-switch.ts";
 import { groups, killPoints, sample, seedOf, tableOf } from "./plan.ts";
@@ -33,12 +35,16 @@ console.log(
 
 afterAll(() => world[Symbol.asyncDispose]());
 
+const ONCE = { runs: 1, versions: 1 };
+const countsOf = ({ runs, versions }: Registered) => ({ runs: runs.length, versions: versions.length });
+
 /** What holds of every run, however often the controller was killed. */
 function expectOnce(outcome: ChainOutcome): void {
   // Rows from outside are prepared once; each of two revisions is trained once.
   const made = outcome.jobsMade.map((name) => name.replace(/-[0-9a-f]+$/, ""));
   expect.soft(made.toSorted(), "Jobs that were made").toEqual(["tuned", "tuned", "web"]);
   expect.soft(new Set(outcome.jobsMade).size, "different Jobs").toBe(3);
+  expect.soft(outcome.registered.map(countsOf), "in MLflow of each revision").toEqual([ONCE, ONCE]);
   expect.soft(outcome.providerJobs, "jobs that the provider is paid for").toBe(1);
   expect.soft(outcome.providerFiles, "files that the provider was given").toHaveLength(1);
   expect.soft(new Set(outcome.told).size, "transitions that were told").toBe(1);
@@ -53,6 +59,32 @@ describe("the chain", () => {
     expect(calm.kills).toBe(0);
     expectOnce(calm);
     expect(calm.told).toHaveLength(1);
+  });
+
+  it("leaves a version of each revision in MLflow, which says what it is of; the last has the alias", () => {
+    for (const [i, { revision, runs, versions }] of calm.registered.entries()) {
+      const artifact = versions[0]?.source.replace("slipway-artifact:/", "");
+      const tags = {
+        [REVISION]: revision,
+        "slipway.object": `${calm.namespace}/tuned`,
+        "slipway.artifact": artifact,
+      };
+      expect(runs).toMatchObject([{ status: "FINISHED", tags }]);
+      const aliases = i + 1 === calm.registered.length ? [ALIAS] : [];
+      expect(versions).toMatchObject([{ version: String(i + 1), run: runs[0]?.id, aliases, tags }]);
+    }
+  });
+
+  it("would be seen to register something twice", async () => {
+    const { mlflow } = world;
+    const { namespace: name } = calm;
+    const { revision, versions } = calm.registered[0]!;
+    const tags = [{ key: REVISION, value: revision }];
+    const { run, source } = versions[0]!;
+    await mlflow.post("runs/create", { experiment_id: await mlflow.experimentId(name), tags });
+    await mlflow.post("model-versions/create", { name, source, run_id: run, tags });
+    const found = await registered(mlflow, name);
+    expect(found.map(countsOf)).toEqual([{ runs: 2, versions: 2 }, ONCE]);
   });
 
   it("passes the API server, the store, the provider, the forge and the webhook", () => {

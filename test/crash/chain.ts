@@ -17,6 +17,7 @@ import {
 } from "../scenario/cluster.ts";
 import type { GiteaRepository } from "../scenario/gitea-repository.ts";
 import { waitFor } from "../scenario/wait.ts";
+import { type Registered, registered } from "./chain-registry.ts";
 import { type ChainState, chainState, damagedBlobs } from "./chain-state.ts";
 import { createSecrets, firstCommit, SERVED, secondCommit } from "./chain-story.ts";
 import type { ChainWorld } from "./chain-world.ts";
@@ -32,10 +33,13 @@ const STEP_MS = 150_000;
 const ABOVE_BYTES = 1;
 
 export interface ChainOutcome {
+  readonly namespace: string;
   readonly state: ChainState;
   readonly sites: ReadonlyMap<string, number>;
   /** Paths of the writes that made a Job, as the API server answered them. */
   readonly jobsMade: readonly string[];
+  /** What MLflow has of the trainings. */
+  readonly registered: readonly Registered[];
   readonly providerJobs: number;
   /** Names of the files that the provider was given. */
   readonly providerFiles: readonly string[];
@@ -72,18 +76,22 @@ export async function runChain(world: ChainWorld, points: readonly KillPoint[] =
     env: { http_proxy: world.servicesProxy, no_proxy: "127.0.0.1,localhost" },
     onKilled: () => recorder.stir(),
   });
-  await using pods = new Pods(client, namespace, base.folder);
+  await using pods = new Pods(client, namespace, base.folder, world.python);
   const run = new Run(world, namespace, repository, supervisor, recorder);
   try {
     await run.tell();
     const sites = new Map([...recorder.counts, ...(await countLines(sitesFile))]);
-    const state = await chainState(client, namespace, run.names);
+    const inMlflow = await registered(world.mlflow, namespace);
+    for (const [i, { runs }] of inMlflow.entries())
+      for (const { id } of runs) run.names.set(id, `<run of revision ${i + 1}>`);
+    const state = await chainState(client, namespace, inMlflow, run.names);
     await supervisor[Symbol.asyncDispose]();
     return {
-      ...{ state, sites },
+      ...{ namespace, state, sites },
       jobsMade: recorder.writes
         .filter(({ site, status }) => site === "api apply Job" && status === 201)
         .map(({ path }) => path.replace(/^.*\/jobs\/([^?]+).*$/, "$1")),
+      registered: inMlflow,
       providerJobs: provider.jobs.length,
       providerFiles: provider.files.map(({ filename }) => filename),
       told: world.told.map((key) => key.slice(key.indexOf("/") + 1)),
@@ -94,7 +102,8 @@ export async function runChain(world: ChainWorld, points: readonly KillPoint[] =
     };
   } catch (error) {
     const log = await readFile(logFile, "utf8").catch(() => "");
-    throw new Error(`${(error as Error).message}\n${log.slice(-6_000)}`, { cause: error });
+    const told = [(error as Error).message, ...pods.trouble, log.slice(-6_000)];
+    throw new Error(told.join("\n"), { cause: error });
   } finally {
     base.hooks = undefined;
     await supervisor[Symbol.asyncDispose]();
@@ -134,7 +143,11 @@ class Run {
 
   async tell(): Promise<void> {
     const { base } = this.#world;
-    const first = await this.#repository.commitFiles("main", firstCommit(this.#world), "Everything");
+    const first = await this.#repository.commitFiles(
+      "main",
+      firstCommit(this.#world, this.#namespace),
+      "Everything",
+    );
     this.names.set(first, "<first>");
     await applyRepository(base.client, this.#namespace, "app", {
       url: this.#repository.cloneUrl,

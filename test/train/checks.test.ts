@@ -1,12 +1,9 @@
-import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { requirePython } from "../../controller/dev/images/trainer-image.ts";
 import { possible } from "../possible.ts";
-import { python, run } from "./environment.ts";
+import { ensurePython, python, run } from "./environment.ts";
 
 /*
  * What of the trainer can be checked without a framework, on every commit: `npm run test:train -- checks` does it with
@@ -14,20 +11,10 @@ import { python, run } from "./environment.ts";
  */
 const WITHOUT_FRAMEWORK = ["spec", "rows", "progress", "controller"].map((name) => `tests/test_${name}.py`);
 
-/** Python 3.11 or later that can make environments; on Debian it is installed where it is missing. */
-async function hasPython(): Promise<boolean> {
-  const asks = "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))";
-  const there = () =>
-    promisify(execFile)(process.env.PYTHON ?? "python3", ["-c", asks]).then(
-      () => true,
-      () => false,
-    );
-  if (await there()) return true;
-  await requirePython({ report: console.error }).catch((error: unknown) => console.error(String(error)));
-  return there();
-}
-
-const missing = (await hasPython()) ? [] : ["Python 3.11 or later with ensurepip"];
+const missing = await ensurePython().then(
+  () => [],
+  (error: unknown) => [String(error)],
+);
 
 describe.skipIf(!possible("the trainer's Python", missing))("the trainer's Python", () => {
   let folder: string;

@@ -1,9 +1,11 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { artifactPath, cached, digestFiles } from "../../controller/dev/cache.ts";
+import { requirePython } from "../../controller/dev/images/trainer-image.ts";
 import { ensureWeights } from "../../controller/dev/model/weights.ts";
 
 export const ROOT = join(import.meta.dirname, "..", "..");
@@ -21,6 +23,16 @@ const GIVEN = {
 /** Their environments have what checks and tests need beside it. */
 const FRAMEWORKS: ReadonlySet<string> = new Set<Framework>(["torch", "tensorflow"]);
 
+/** Python 3.11 or later that can make environments; on Debian it is installed where it is missing. */
+export async function ensurePython(): Promise<void> {
+  const asks = "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))";
+  const ask = () => promisify(execFile)(process.env.PYTHON ?? "python3", ["-c", asks]);
+  await ask().catch(async () => {
+    await requirePython({ report });
+    await ask();
+  });
+}
+
 /**
  * The Python of a framework's environment, of MLflow's, or of one with what checks and tests need and nothing else:
  * from the lock files, cached, or named by a variable.
@@ -33,6 +45,7 @@ export async function python(set: keyof typeof GIVEN): Promise<string> {
   const inputs = await digestFiles([install, join(TRAINER, "cpu_only.py"), ...locks], TRAINER);
   const artifact = { name: `train-${set}`, version: "python3", inputs };
   const folder = await cached(artifact, { report }, async (draft) => {
+    await ensurePython();
     report(`installing ${set}: ${set === "dev" ? "a minute" : "some minutes"}`);
     const log = join(draft, "log");
     await run(install, [set, join(draft, "env"), ...(FRAMEWORKS.has(set) ? ["dev"] : [])], log);
