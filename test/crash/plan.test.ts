@@ -43,6 +43,11 @@ it("samples the same for a seed, others for another, no site twice and every sid
   expect(sample(points, 99, 1)).toHaveLength(sites.size);
 });
 
+it("leaves no side out for good", () => {
+  const drawn = Array.from({ length: 50 }, (_, seed) => sample(killPoints(sites), 1, seed));
+  expect(new Set(drawn.flat().map(({ site }) => site.split(" ")[0])).size).toBe(3);
+});
+
 it("takes the seed from the environment", () => {
   expect(seedOf({ SLIPWAY_CRASH_SEED: "42" })).toBe(42);
 });

@@ -28,7 +28,8 @@ export function groups(points: readonly KillPoint[], size: number): KillPoint[][
 }
 
 /**
- * Some of them, by seed: neither two of one site, nor by chance all of one side (API server, forge, store).
+ * Some of them, by seed: neither two of one site, nor by chance all of one side (API server, forge, store). The seed
+ * also says which side comes first: where there are more sides than points, each has its turn.
  * The generator is Park and Miller's (1988).
  */
 export function sample(points: readonly KillPoint[], size: number, seed: number): KillPoint[] {
@@ -40,8 +41,9 @@ export function sample(points: readonly KillPoint[], size: number, seed: number)
   const left = [...points];
   const chosen: KillPoint[] = [];
   const sides = [...new Set(points.map(sideOf))];
+  const first = next(sides.length || 1);
   while (chosen.length < size && left.length > 0) {
-    const side = sides[chosen.length % sides.length];
+    const side = sides[(first + chosen.length) % sides.length];
     const candidates = left.filter((point) => sideOf(point) === side);
     const [pick] = (candidates.length > 0 ? candidates : left).splice(
       next(candidates.length || left.length),
