@@ -1,7 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { PROMETHEUS_RULE } from "../../controller/kinds/monitor/effects/prometheus-rule.ts";
+import { Event, type KubeObject } from "../../controller/kube/resources.ts";
 import type { Monitor } from "../../schemas/monitor.ts";
+import { operatorTypes } from "../monitoring/operator-types.ts";
+import { startAlertmanager, startPrometheus } from "../monitoring/servers.ts";
 import {
   applyRepository,
   clearNamespace,
@@ -12,17 +16,22 @@ import {
 } from "../scenario/cluster.ts";
 import { manifest, yamlOf } from "../scenario/manifests.ts";
 import { waitFor } from "../scenario/wait.ts";
-import { describePoint, type KillPoint, parsePoint } from "./kill-switch.ts";
+import { describePoint, type KillPoint, KillSwitch, parsePoint } from "./kill-switch.ts";
 import { sample, seedOf } from "./plan.ts";
-import { Recorder } from "./recorder.ts";
+import { startProxy } from "./proxy.ts";
+import { classifyHttp } from "./sites.ts";
 import { deployment, prompt, suite } from "./story.ts";
 import { Supervisor } from "./supervisor.ts";
 import { createWorld } from "./world.ts";
 
 /*
- * A replay fails, and its failing cases become a pull request: one, however the controller is killed on the way.
- * SLIPWAY_CRASH_ALL=1 kills at each of the points, otherwise at two of them.
+ * A replay fails: its failing cases become a pull request, Alertmanager gets an alert, and an Event tells of it; for
+ * another signal Prometheus gets a rule. One of each, however the controller is killed on the way. (Webhooks are told
+ * in chain.test.ts.) SLIPWAY_CRASH_ALL=1 kills at each of the points, otherwise at two of them.
  */
+const EVENT = "api create Event";
+/** The reason of the Monitor's only one. */
+const ALERT = "SignalAlert";
 const FILE = "cases/regressions.yaml";
 const OLD = "# Ask Ana before removing one.\n- id: old   # from March\n  expected: billing\n";
 const ALL = [
@@ -34,14 +43,33 @@ const ALL = [
   "forge POST /pulls#1:after",
   "store intent/begin/Monitor.pullRequest#1:after",
   "store intent/finish/Monitor.pullRequest#1:before",
+  "alertmanager POST /api/v2/alerts#1:before",
+  "alertmanager POST /api/v2/alerts#1:after",
+  "api apply prometheusrules#1:before",
+  "api apply prometheusrules#1:after",
+  `${EVENT} ${ALERT}#1:before`,
+  `${EVENT} ${ALERT}#1:after`,
 ].map(parsePoint);
 const POINTS = process.env.SLIPWAY_CRASH_ALL === "1" ? ALL : sample(ALL, 2, seedOf(process.env));
 
-const world = await createWorld();
-afterAll(() => world[Symbol.asyncDispose]());
+await using parts = new AsyncDisposableStack();
+const world = parts.use(await createWorld());
+const prometheus = parts.use(await startPrometheus([]));
+const alertmanager = parts.use(await startAlertmanager());
+const alertmanagerProxy = parts.use(
+  await startProxy({
+    upstream: alertmanager.url,
+    classify: classifyHttp("alertmanager"),
+    hooks: () => world.hooks,
+  }),
+);
+parts.use(await operatorTypes(world.client));
+const owned = parts.move();
+afterAll(() => owned.disposeAsync());
 
 const monitor = manifest("Monitor", "triage", {
   targetRef: { name: "model" },
+  prometheus: { url: prometheus.url },
   signals: [
     {
       name: "quality",
@@ -49,9 +77,17 @@ const monitor = manifest("Monitor", "triage", {
       replay: { suiteRef: { name: "triage" } },
       thresholds: { operator: "Below", alert: 0.9 },
     },
+    {
+      name: "one",
+      type: "Prometheus",
+      prometheus: { query: "vector(1)" },
+      thresholds: { operator: "Below", alert: 0.5 },
+    },
   ],
   actions: [
     { name: "cases", type: "OpenPullRequest", openPullRequest: { suiteRef: { name: "regressions" } } },
+    { name: "pager", type: "Alertmanager", alertmanager: { url: alertmanagerProxy.url } },
+    { name: "rule", type: "PrometheusRule", prometheusRule: {} },
   ],
 });
 const regressions = manifest("EvalSuite", "regressions", {
@@ -59,6 +95,15 @@ const regressions = manifest("EvalSuite", "regressions", {
   cases: { files: [{ path: FILE }] },
   assert: [{ type: "icontains", value: "{{expected}}" }],
 });
+
+interface Alert {
+  readonly labels: { readonly signal: string };
+}
+
+interface Noted extends KubeObject {
+  readonly reason: string;
+  readonly regarding: { readonly kind: string };
+}
 
 interface Proposed {
   readonly title: string;
@@ -75,8 +120,15 @@ async function run(point?: KillPoint) {
   await using repository = await world.gitea.createRepo(world.owner, namespace);
   await repository.addCollaborator(world.bot, "admin");
   const points = point ? [point] : [];
-  const recorder = new Recorder(points, () => supervisor.kill());
-  world.hooks = recorder;
+  const killSwitch = new KillSwitch(points);
+  world.hooks = {
+    // The Monitor's Events are few among many.
+    enter: (site, body) =>
+      killSwitch.enter(site === EVENT ? `${site} ${JSON.parse(body.toString()).reason}` : site),
+    kill: () => supervisor.kill(),
+    written() {},
+    count() {},
+  };
   const logFile = join(world.folder, `${namespace}.log`);
   await using supervisor = new Supervisor({
     kubeconfig: world.kubeconfig,
@@ -85,7 +137,7 @@ async function run(point?: KillPoint) {
     sitesFile: join(world.folder, `${namespace}.sites`),
     logFile,
     points,
-    onKilled: () => recorder.stir(),
+    onKilled() {},
   });
   const ask = async <T>(path: string): Promise<T> => {
     const answer = await fetch(`${world.gitea.url}/api/v1/repos/${repository.fullName}${path}`, {
@@ -111,25 +163,35 @@ async function run(point?: KillPoint) {
       forge: { type: "Gitea", apiURL: `${world.forge.url}/api/v1`, secretRef: { name: "forge" } },
       pullRequests: { enabled: false, onNotEvaluated: "Pass" },
     });
-    const told = await waitFor(
-      "the Monitor to show its pull request",
-      () => getObject<Monitor>(client, "Monitor", namespace, "triage"),
-      (object) => object?.status?.actions?.[0]?.url !== undefined,
+    const { status, alerts } = await waitFor(
+      "the Monitor to have told everybody",
+      async () => {
+        const found = await fetch(`${alertmanager.url}/api/v2/alerts?filter=namespace%3D${namespace}`);
+        const object = await getObject<Monitor>(client, "Monitor", namespace, "triage");
+        return { status: object?.status, alerts: (await found.json()) as Alert[] };
+      },
+      ({ status, alerts }) =>
+        supervisor.kills === points.length &&
+        status?.actions?.[0]?.url !== undefined &&
+        status.rule !== undefined &&
+        alerts.length > 0,
       {
         timeoutMs: 90_000,
-        show: (object) => object?.status,
         context: async () => (await readFile(logFile, "utf8").catch(() => "")).slice(-3_000),
       },
     );
     const pulls = await ask<Proposed[]>("/pulls?state=all");
+    const rules = await client.list(PROMETHEUS_RULE, { namespace });
+    const events = await client.list<Noted>(Event, { namespace });
     const branch = `slipway/${namespace}/monitor-triage`;
     const file = await ask<{ content: string }>(`/contents/${FILE}?ref=${branch}`);
     return {
-      told: told?.status?.actions?.[0],
-      branch,
-      pulls,
+      ...{ status, alerts, branch, pulls },
+      rules: rules.items.map(({ metadata }) => ({ name: metadata.name, generation: metadata.generation })),
+      events: events.items.filter(
+        ({ reason, regarding }) => `${regarding.kind} ${reason}` === `Monitor ${ALERT}`,
+      ),
       content: Buffer.from(file.content, "base64").toString("utf8"),
-      kills: supervisor.kills,
     };
   } finally {
     world.hooks = undefined;
@@ -138,18 +200,24 @@ async function run(point?: KillPoint) {
   }
 }
 
-describe("the failing cases of a replay are proposed once", () => {
+describe("everybody is told once of a replay that fails", () => {
   it.each<readonly [string, KillPoint | undefined]>([
     ["undisturbed", undefined],
     ...POINTS.map((point) => [`killed at ${describePoint(point)}`, point] as const),
   ])(
     "%s",
     async (_, point) => {
-      const { told, branch, pulls, content, kills } = await run(point);
-      expect(kills).toBe(point ? 1 : 0);
+      const { status, alerts, rules, events, branch, pulls, content } = await run(point);
+      expect(status?.actions).toEqual([
+        { name: "cases", delivered: expect.any(Number), url: pulls[0]?.html_url },
+        { name: "pager" },
+        { name: "rule" },
+      ]);
+      expect(alerts.map(({ labels }) => labels.signal)).toEqual(["quality"]);
+      expect(rules).toEqual([{ name: status?.rule, generation: 1 }]);
+      // Events are written beside the reconcile, so a kill may lose one.
+      expect(events.length).toBeLessThanOrEqual(1);
       expect(pulls.map(({ head }) => head.ref)).toEqual([branch]);
-      expect(told).toMatchObject({ name: "cases", url: pulls[0]?.html_url });
-      expect(told).not.toHaveProperty("reason");
       expect(content.startsWith(OLD)).toBe(true);
       expect(content.match(/^- id: \S+/gm)).toEqual([
         "- id: old",

@@ -24,7 +24,7 @@ export interface Written {
 
 export interface ProxyHooks {
   /** A write is about to be passed on. @returns when to kill the controller, if at this write */
-  enter(site: string): Phase | undefined;
+  enter(site: string, body: Buffer): Phase | undefined;
   /** Kills it: after this it sends and receives nothing. */
   kill(): void;
   /** A write has been answered in full. */
@@ -86,7 +86,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     hooks?.count(label);
     if (site === undefined) return stream(request, response);
     const body = await readAll(request);
-    const phase = hooks?.enter(site);
+    const phase = hooks?.enter(site, body);
     if (phase === "before") {
       hooks?.kill();
       response.destroy();

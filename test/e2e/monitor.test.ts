@@ -1,15 +1,12 @@
 import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PROMETHEUS, PROMETHEUS_RULE } from "../../controller/kinds/monitor/effects/prometheus-rule.ts";
-import {
-  CustomResourceDefinition,
-  type KubeObject,
-  type ResourceType,
-} from "../../controller/kube/resources.ts";
+import type { KubeObject } from "../../controller/kube/resources.ts";
 import type { EvalRun } from "../../schemas/eval-run.ts";
 import type { Monitor } from "../../schemas/monitor.ts";
 import { type ModelEndpointHandle, startModelEndpoint } from "../model-endpoint.ts";
 import { type HookReceiver, receiveHooks } from "../monitoring/hooks.ts";
+import { operatorTypes } from "../monitoring/operator-types.ts";
 import { type MonitoringServer, startAlertmanager, startPrometheus } from "../monitoring/servers.ts";
 import { createSecret, listObjects } from "../scenario/cluster.ts";
 import { deploymentManifest, yamlOf } from "../scenario/manifests.ts";
@@ -20,26 +17,6 @@ import { World } from "./world.ts";
 
 const CASES = 20;
 const KEY = "canary-webhook-key";
-
-/** The operator's types, without their schemas. */
-const crd = ({ group, version, kind, plural }: ResourceType): KubeObject => ({
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  metadata: { name: `${plural}.${group}` },
-  spec: {
-    group,
-    scope: "Namespaced",
-    names: { kind, plural },
-    versions: [
-      {
-        name: version,
-        served: true,
-        storage: true,
-        schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
-      },
-    ],
-  },
-});
 
 const probe = (name: string, measure: string, thresholds: object, more: object = {}) => ({
   name,
@@ -248,35 +225,29 @@ describe("a Monitor", () => {
       reason: "PrometheusOperatorMissing",
     });
     const { client } = world;
-    for (const type of [PROMETHEUS_RULE, PROMETHEUS])
-      await client.apply(CustomResourceDefinition, crd(type), { fieldManager: "test", force: true });
-    try {
-      const said = (reason: string) =>
-        waitFor(
-          `RulesSelected to be ${reason}`,
-          async () => {
-            await tenant.request("Monitor", "triage");
-            return conditionOf(await tenant.object("Monitor", "triage"), "RulesSelected")?.reason;
-          },
-          (found) => found === reason,
-          { intervalMs: 1_000 },
-        );
-      await said("NotSelected");
-      const rule = await client.get(PROMETHEUS_RULE, tenant.namespace, "slipway-triage");
-      expect(rule.metadata.labels).toMatchObject({ release: "stack" });
-      expect(rule.metadata.ownerReferences?.[0]).toMatchObject({ kind: "Monitor", name: "triage" });
-      const selecting = { ruleSelector: { matchLabels: { release: "stack" } }, ruleNamespaceSelector: {} };
-      const object = (spec: object): KubeObject => ({
-        apiVersion: "monitoring.coreos.com/v1",
-        kind: "Prometheus",
-        metadata: { name: "main", namespace: tenant.namespace },
-        spec,
-      });
-      await client.apply(PROMETHEUS, object(selecting), { fieldManager: "test", force: true });
-      await said("Selected");
-    } finally {
-      for (const { plural, group } of [PROMETHEUS_RULE, PROMETHEUS])
-        await client.delete(CustomResourceDefinition, undefined, `${plural}.${group}`);
-    }
+    await using _types = await operatorTypes(client);
+    const said = (reason: string) =>
+      waitFor(
+        `RulesSelected to be ${reason}`,
+        async () => {
+          await tenant.request("Monitor", "triage");
+          return conditionOf(await tenant.object("Monitor", "triage"), "RulesSelected")?.reason;
+        },
+        (found) => found === reason,
+        { intervalMs: 1_000 },
+      );
+    await said("NotSelected");
+    const rule = await client.get(PROMETHEUS_RULE, tenant.namespace, "slipway-triage");
+    expect(rule.metadata.labels).toMatchObject({ release: "stack" });
+    expect(rule.metadata.ownerReferences?.[0]).toMatchObject({ kind: "Monitor", name: "triage" });
+    const selecting = { ruleSelector: { matchLabels: { release: "stack" } }, ruleNamespaceSelector: {} };
+    const object = (spec: object): KubeObject => ({
+      apiVersion: "monitoring.coreos.com/v1",
+      kind: "Prometheus",
+      metadata: { name: "main", namespace: tenant.namespace },
+      spec,
+    });
+    await client.apply(PROMETHEUS, object(selecting), { fieldManager: "test", force: true });
+    await said("Selected");
   });
 });
