@@ -56,12 +56,14 @@ export class MlflowServer implements AsyncDisposable {
       MLFLOW_DISABLE_TELEMETRY: "true",
       MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false",
     };
-    // A group of its own: the server's workers are its children.
-    const server = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    // A group of its own, as the server's workers are its children. It ends with its standard input, however the process
+    // at the other end does.
+    const script = '"$@" </dev/null & read -r _; kill 0';
+    const server = spawn("sh", ["-c", script, "sh", program, ...args], { env, detached: true });
     for (const stream of [server.stdout, server.stderr]) stream.pipe(log, { end: false });
     const ended = once(server, "close");
     const stop = async () => {
-      if (server.exitCode === null && server.pid !== undefined) process.kill(-server.pid, "SIGTERM");
+      server.stdin.end();
       await Promise.race([ended, sleep(30_000)]);
       log.end();
     };
