@@ -12,7 +12,13 @@ import { silent } from "../../controller/dev/progress.ts";
 import { install, installObjects } from "../../controller/install/objects.ts";
 import { IMAGES } from "../../controller/kinds/images.ts";
 import { KubeClient } from "../../controller/kube/client.ts";
-import { type KubeObject, Pod, Service } from "../../controller/kube/resources.ts";
+import {
+  Deployment,
+  type KubeObject,
+  Pod,
+  type ResourceType,
+  Service,
+} from "../../controller/kube/resources.ts";
 import { API_VERSION, LABEL_OWNER_UID, LABEL_REVISION } from "../../schemas/kind.ts";
 import type { ModelDeployment } from "../../schemas/model-deployment.ts";
 import { getObject, hasCondition, TENANT_ACCOUNT, typeOf, waitForObject } from "../scenario/cluster.ts";
@@ -21,6 +27,13 @@ import { Kubectl } from "../scenario/kubectl.ts";
 import { waitFor } from "../scenario/wait.ts";
 
 export const TEAM = "team-a";
+const EndpointSlice: ResourceType = {
+  group: "discovery.k8s.io",
+  version: "v1",
+  kind: "EndpointSlice",
+  plural: "endpointslices",
+  namespaced: true,
+};
 const NODE = "/opt/slipway/node_modules/.bin/node";
 const script = (name: string) => readFile(join(import.meta.dirname, name), "utf8");
 
@@ -138,6 +151,40 @@ export class ServingWorld implements AsyncDisposable {
     return (await this.client.list(Pod, { namespace: TEAM, labelSelector })).items;
   }
 
+  /** Names of the pods that get a Service's requests, as the node's proxy is told. */
+  async endpointsOf(service: string): Promise<string[]> {
+    const labelSelector = `kubernetes.io/service-name=${service}`;
+    const { items } = await this.client.list(EndpointSlice, { namespace: TEAM, labelSelector });
+    return (items as unknown as Slice[])
+      .flatMap(({ endpoints }) => endpoints ?? [])
+      .flatMap(({ conditions, targetRef }) => (conditions.ready ? [targetRef.name] : []));
+  }
+
+  /** Pods that are asked for and that are ready, by revision as kubectl shows it, of Kubernetes' own Deployments. */
+  async scaleOf({ metadata }: ModelDeployment): Promise<Record<string, Scale>> {
+    const { items } = await this.client.list(Deployment, { namespace: TEAM });
+    const own = items.filter((each) =>
+      each.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid),
+    );
+    return Object.fromEntries(
+      own.map(({ metadata: { labels }, spec, status }) => [
+        labels?.[LABEL_REVISION]?.slice(0, 12) ?? "",
+        {
+          asked: (spec as { replicas: number }).replicas,
+          ready: (status as { readyReplicas?: number }).readyReplicas ?? 0,
+        },
+      ]),
+    );
+  }
+
+  /** Asks a revision's server that holds, or tells it to go on. @returns how many requests wait for its answer */
+  async held(object: ModelDeployment, revision: string, path: "waiting" | "go-on"): Promise<number> {
+    const pods = await this.podsOf(object);
+    const pod = pods.find(({ metadata }) => metadata.labels?.[LABEL_REVISION]?.startsWith(revision))!;
+    const { podIP } = pod.status as { podIP: string };
+    return (await (await fetch(`http://${podIP}:8000/${path}`)).json()) as number;
+  }
+
   /** Whether a client gets an answer at this moment, and what it says. */
   async ask(service: string, model = service): Promise<string | undefined> {
     const address = await this.addressOf(service);
@@ -227,6 +274,18 @@ export async function smallServer(
       ...more,
     },
   };
+}
+
+interface Slice {
+  readonly endpoints?: readonly {
+    readonly conditions: { readonly ready?: boolean };
+    readonly targetRef: { readonly name: string };
+  }[];
+}
+
+export interface Scale {
+  readonly asked: number;
+  readonly ready: number;
 }
 
 export interface LoadReport {

@@ -1,15 +1,18 @@
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { LABEL_REVISION } from "../../../schemas/kind.ts";
 import { nodePossible } from "../../node-possible.ts";
 import { isUnavailable } from "../../rollout/phases.ts";
 import { expectClean, rollOutUnderLoad } from "../../rollout/revisions.ts";
-import { readyPods, ServingWorld } from "../../rollout/serving-world.ts";
+import { readyPods, type Scale, ServingWorld } from "../../rollout/serving-world.ts";
 import { hasCondition } from "../../scenario/cluster.ts";
 import { waitFor } from "../../scenario/wait.ts";
+import { readyOf } from "../tenant.ts";
 
 const MINUTE = 60_000;
 let world: ServingWorld;
 
-/** What `kubectl get` says is what a client and the kubelet say at that moment. */
+/** What `kubectl get` says is what a client, the kubelet and the Service's endpoints say at that moment. */
 async function expectAgreement(name: string): Promise<Record<string, string>> {
   const row = await waitFor(
     "kubectl to say what a client measures",
@@ -17,20 +20,26 @@ async function expectAgreement(name: string): Promise<Record<string, string>> {
       const shown = await world.kubectl.row("mdep", name);
       const object = (await world.deployment(name))!;
       const answers = (await world.ask(name)) !== undefined;
-      const ready = readyPods(await world.podsOf(object), object);
+      const pods = await world.podsOf(object);
+      const endpoints = await world.endpointsOf(name);
       return {
         shown,
         answers,
-        ready,
+        ready: readyPods(pods, object),
+        behind: pods
+          .filter(({ metadata }) => endpoints.includes(metadata.name))
+          .map(({ metadata }) => metadata.labels?.[LABEL_REVISION]?.slice(0, 12)),
         available: hasCondition(object, "Available"),
         after: await world.kubectl.row("mdep", name),
       };
     },
-    ({ shown, answers, ready, available, after }) =>
+    ({ shown, answers, ready, behind, available, after }) =>
       JSON.stringify(shown) === JSON.stringify({ ...after, AGE: shown.AGE }) &&
       available === answers &&
       (shown.READY !== "True" || answers) &&
-      Number(shown.REPLICAS) === ready,
+      Number(shown.REPLICAS) === ready &&
+      behind.length === ready &&
+      behind.every((revision) => revision === shown.REVISION),
     { timeoutMs: 15_000 },
   );
   return row.shown;
@@ -90,6 +99,74 @@ describe.skipIf(!nodePossible)("a deployment in the cluster", () => {
         REASON: "RolloutBlocked",
       });
       expect(await world.ask("phases")).toBe("yes 1");
+    },
+    5 * MINUTE,
+  );
+
+  test(
+    "kubectl get agrees with it while a revision behind a gate comes up, is evaluated, and is rejected or promoted",
+    async () => {
+      await world.applySuite("gated");
+      await world.deploy("gated", { ANSWER: "yes", VERSION: "1" });
+      const first = await world.waitReady("gated");
+      const old = first.status?.shortRevision ?? "";
+      /** Of another revision so many pods are there, and clients know nothing of it. */
+      const oldServes = async (revision: string, reason: string, scale: Scale) => {
+        const expected = { [old]: { asked: 1, ready: 1 }, [revision]: scale };
+        await waitFor(
+          `${reason} with ${JSON.stringify(expected)}`,
+          () => world.scaleOf(first),
+          (found) => isDeepStrictEqual(found, expected),
+        );
+        await world.waitFor("gated", `to say ${reason}`, (object) => readyOf(object)?.reason === reason);
+        expect(await expectAgreement("gated")).toMatchObject({
+          READY: "False",
+          REASON: reason,
+          REPLICAS: "1",
+          REVISION: old,
+        });
+        expect(await world.ask("gated")).toBe("yes 1");
+      };
+      /** Another revision, up to where the gate's suite has asked it and waits for its answers. */
+      const bring = async (env: Readonly<Record<string, string>>) => {
+        const before = (await world.deployment("gated"))?.status?.rollout?.revision;
+        await world.deploy("gated", { ...env, HOLD: "1" });
+        const coming = await world.waitFor(
+          "gated",
+          "coming up",
+          ({ status }) => status?.rollout?.phase === "Starting" && status.rollout.revision !== before,
+        );
+        const revision = coming.status?.rollout?.revision.slice(0, 12) ?? "";
+        await oldServes(revision, "Starting", { asked: 1, ready: 0 });
+        const held = (path: "waiting" | "go-on", wanted: (requests: number) => boolean) =>
+          waitFor(`${path} of ${revision}`, () => world.held(first, revision, path), wanted, {
+            timeoutMs: MINUTE,
+          });
+        await held("go-on", () => true);
+        await held("waiting", (requests) => requests > 0);
+        await oldServes(revision, "Evaluating", { asked: 1, ready: 1 });
+        await held("go-on", () => true);
+        return revision;
+      };
+
+      const bad = await bring({ ANSWER: "no", VERSION: "2" });
+      await world.waitBlocked("gated");
+      await oldServes(bad, "RolloutBlocked", { asked: 0, ready: 0 });
+
+      const good = await bring({ ANSWER: "yes", VERSION: "3" });
+      await world.waitFor("gated", "promoted", ({ status }) => status?.shortRevision === good);
+      await world.waitReady("gated");
+      const promoted = { READY: "True", REASON: "EndpointAnswers", REPLICAS: "1", REVISION: good };
+      expect(await expectAgreement("gated")).toMatchObject(promoted);
+      expect(await world.ask("gated")).toBe("yes 3");
+      await waitFor(
+        "the old one to have drained",
+        () => world.scaleOf(first),
+        (scale) => !(old in scale),
+        { timeoutMs: MINUTE },
+      );
+      expect(await world.scaleOf(first)).toEqual({ [good]: { asked: 1, ready: 1 } });
+      expect(await expectAgreement("gated")).toMatchObject(promoted);
     },
     5 * MINUTE,
   );
