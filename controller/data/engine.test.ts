@@ -184,7 +184,7 @@ describe("the artifact", () => {
     const result = await runEngine(input, files, pool).finally(() => clearInterval(timer));
     expect(killed).toBe(3);
     expect((await artifactOf("rows", spec, result, [], scratch, pool)).digest).toBe(digest);
-  }, 120_000);
+  }, 300_000);
 
   test("is the same on any number of threads with every kind of step, whose counts add up", async () => {
     // Four files each, so that the threads have something to do by turns.
