@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, startCluster, stopCluster } from "../../../controller/dev/cluster.ts";
 import { controllerImage } from "../../../controller/dev/images/controller-image.ts";
@@ -16,11 +17,13 @@ import { runController } from "../../../controller/main.ts";
 import type { Dataset } from "../../../schemas/dataset.ts";
 import { nodePossible } from "../../node-possible.ts";
 import { applyObject, hasCondition, waitForObject } from "../../scenario/cluster.ts";
+import { Kubectl } from "../../scenario/kubectl.ts";
 import { manifest, yamlOf } from "../../scenario/manifests.ts";
 import { waitFor } from "../../scenario/wait.ts";
 import { type RowsServer, startRowsServer } from "../rows-server.ts";
 import { readyOf } from "../tenant.ts";
 import { digestOnLaptop } from "./laptop.ts";
+import { startWorkGate, type WorkGate } from "./work-gate.ts";
 
 const TEAM = "team-a";
 const NAME = "preparation";
@@ -29,6 +32,7 @@ let stateDir: string;
 let cluster: Cluster;
 let client: KubeClient;
 let server: RowsServer;
+let gate: WorkGate;
 let controller: Promise<void>;
 const stop = new AbortController();
 
@@ -70,13 +74,14 @@ describe.skipIf(!nodePossible)("Datasets that are prepared in pods", () => {
     await client.create(Namespace, { apiVersion: "v1", kind: "Namespace", metadata: { name: TEAM } });
     server = await startRowsServer();
     const [host, port] = [cluster.node!.network.hostIP, await freePort()];
+    gate = await startWorkGate(host, `http://${host}:${port}`);
     controller = runController(
       {
         kubeconfig: cluster.kubeconfigPath,
         stateDir: join(stateDir, "controller"),
         host,
         port,
-        workUrl: `http://${host}:${port}`,
+        workUrl: gate.url,
         prepareInProcessBytes: 0,
         leaderElection: false,
         log: createLogger(process.env.SLIPWAY_LOG_LEVEL ?? "silent"),
@@ -87,6 +92,7 @@ describe.skipIf(!nodePossible)("Datasets that are prepared in pods", () => {
   afterAll(async () => {
     stop.abort(new Error("the test is over"));
     await controller?.catch(() => {});
+    await gate?.[Symbol.asyncDispose]();
     await server?.[Symbol.asyncDispose]();
     await client?.close();
     await stopCluster({ name: NAME, stateDir, report: silent });
@@ -105,6 +111,64 @@ describe.skipIf(!nodePossible)("Datasets that are prepared in pods", () => {
       async () => (await client.list(Job, { namespace: TEAM })).items,
       (jobs) => jobs.length === 0,
     );
+  });
+
+  test("are shown by kubectl get as their Job, their pod and what it reports are, in each phase", async () => {
+    const kubectl = new Kubectl(cluster.kubeconfigPath, TEAM);
+    /** What kubectl prints, with what is so at that moment: both as they were when it was asked again. */
+    const shown = async (name: string, reason: string) => {
+      const look = async () => {
+        const { AGE: _, ...row } = await kubectl.row("dset", name);
+        const jobs = (await client.list(Job, { namespace: TEAM })).items;
+        const job = jobs.find(({ metadata }) => metadata.name.startsWith(`${name}-`));
+        const pods = (await podsOf(name)).map(({ metadata, status }) => ({
+          name: metadata.name,
+          phase: (status as { phase: string }).phase,
+        }));
+        return { row, active: (job?.status as { active?: number } | undefined)?.active, pods };
+      };
+      const { now } = await waitFor(
+        `${name} to be shown as ${reason}`,
+        async () => ({ now: await look(), again: await look() }),
+        (seen) => seen.now.row.REASON === reason && isDeepStrictEqual(seen.now, seen.again),
+        { timeoutMs: 60_000 },
+      );
+      return now;
+    };
+
+    await apply(dataset("homeless", "rows.jsonl", { pod: { nodeSelector: { no: "such" } } }));
+    const homeless = await shown("homeless", "Unschedulable");
+    expect(homeless).toMatchObject({
+      row: { READY: "False", ROWS: "", PROGRESS: "" },
+      active: 1,
+      pods: [{ phase: "Pending" }],
+    });
+
+    gate.hold("GET");
+    await apply(dataset("held", "rows.jsonl"));
+    const preparing = async (phase: string) => {
+      await waitFor(
+        `the pod to be held while ${phase}`,
+        () => gate.waiting > 0 && gate.progress?.phase === phase,
+        (held) => held,
+        { timeoutMs: 60_000 },
+      );
+      await until("held", "to know it", ({ status }) => isDeepStrictEqual(status?.progress, gate.progress));
+      const { row, active, pods } = await shown("held", "Preparing");
+      expect({ active, pods }).toMatchObject({ active: 1, pods: [{ phase: "Running" }] });
+      expect(row).toMatchObject({ READY: "False", ROWS: "", PROGRESS: String(gate.progress?.percent) });
+      const object = await until("held", "to be there", () => true);
+      expect(readyOf(object)?.message).toBe(`${phase}, ${row.PROGRESS} %, in pod ${pods[0]?.name}`);
+    };
+    await preparing("Reading");
+    gate.hold("PUT");
+    await preparing("Preparing");
+    gate.hold(undefined);
+    const { status } = await ready("held");
+    expect(await shown("held", "Prepared")).toMatchObject({
+      row: { READY: "True", ROWS: "400", PROGRESS: "", ARTIFACT: status?.artifact?.digest },
+      active: undefined,
+    });
   });
 
   test("go on in another pod when one is lost", async () => {
