@@ -4,14 +4,14 @@ import { PROMETHEUS, PROMETHEUS_RULE } from "../../controller/kinds/monitor/effe
 import type { KubeObject } from "../../controller/kube/resources.ts";
 import type { EvalRun } from "../../schemas/eval-run.ts";
 import type { Monitor } from "../../schemas/monitor.ts";
-import { type ModelEndpointHandle, startModelEndpoint } from "../model-endpoint.ts";
+import { type ChatRequest, type ModelEndpointHandle, startModelEndpoint } from "../model-endpoint.ts";
 import { type HookReceiver, receiveHooks } from "../monitoring/hooks.ts";
 import { operatorTypes } from "../monitoring/operator-types.ts";
 import { type MonitoringServer, startAlertmanager, startPrometheus } from "../monitoring/servers.ts";
 import { createSecret, listObjects } from "../scenario/cluster.ts";
-import { deploymentManifest, yamlOf } from "../scenario/manifests.ts";
+import { deploymentManifest, manifest, yamlOf } from "../scenario/manifests.ts";
 import { waitFor } from "../scenario/wait.ts";
-import { answer, prompt, suite } from "./story.ts";
+import { answer, prompt, suite, ticketCases } from "./story.ts";
 import { conditionOf, type Tenant } from "./tenant.ts";
 import { World } from "./world.ts";
 
@@ -25,6 +25,24 @@ const probe = (name: string, measure: string, thresholds: object, more: object =
   thresholds,
   ...more,
 });
+
+/** A model that knows every ticket but these. */
+const failing =
+  (...wrong: readonly number[]) =>
+  ({ messages }: ChatRequest): string => {
+    const index = Number(/Ticket number (\d+)\./.exec(messages.at(-1)?.content ?? "")?.[1]);
+    return wrong.includes(index) ? "no idea" : (ticketCases(CASES)[index]?.expected ?? "OK");
+  };
+
+/** A case file as people keep it. */
+const KEPT = [
+  "# Ask Ana before you take one out.",
+  "- id: old   # from March",
+  "  vars: { ticket: 'Ticket number 7.' }",
+  "  # It was billing until May.",
+  "  expected: technical",
+  "",
+].join("\n");
 
 describe("a Monitor", () => {
   let world: World;
@@ -249,5 +267,92 @@ describe("a Monitor", () => {
     });
     await client.apply(PROMETHEUS, object(selecting), { fieldManager: "test", force: true });
     await said("Selected");
+  });
+
+  test("what replays fail is one pull request, to which the next one adds, and people's comments stay", async () => {
+    const FILE = "cases/regressions.yaml";
+    const { repository } = tenant;
+    model.set({ answer: failing() });
+    await tenant.push({
+      [FILE]: KEPT,
+      "regressions.yaml": yamlOf(
+        manifest("EvalSuite", "regressions", {
+          targets: [{ name: "target", promptRef: { name: "triage" }, modelRef: { name: "model" } }],
+          cases: { files: [{ path: FILE }] },
+          assert: [{ type: "icontains", value: "{{expected}}" }],
+        }),
+        manifest("Monitor", "replays", {
+          targetRef: { name: "model" },
+          signals: [
+            {
+              name: "quality",
+              type: "Replay",
+              replay: { suiteRef: { name: "triage" } },
+              thresholds: { operator: "Below", alert: 0.9 },
+            },
+          ],
+          actions: [
+            {
+              name: "cases",
+              type: "OpenPullRequest",
+              openPullRequest: { suiteRef: { name: "regressions" } },
+            },
+          ],
+        }),
+      ),
+    });
+    const told = (state: string) =>
+      tenant.waitFor<Monitor>("Monitor", "replays", `to have told of ${state}`, ({ status }) => {
+        const { delivered } = status?.actions?.[0] ?? {};
+        return status?.state === state && delivered !== undefined && delivered === status.history?.[0]?.id;
+      });
+    const replayed = async (state: string, ...wrong: readonly number[]) => {
+      model.set({ answer: failing(...wrong) });
+      await tenant.request("Monitor", "replays");
+      const { status } = await told(state);
+      return status?.actions?.[0];
+    };
+    /** Every pull request there has been, with its commits and what its branch has in the case file. */
+    const pulls = async () => {
+      const path = `/repos/${repository.fullName}`;
+      const found = await repository.api<
+        { number: number; title: string; state: string; html_url: string; head: { ref: string } }[]
+      >("GET", `${path}/pulls?state=all`);
+      return Promise.all(
+        found.map(async ({ number, title, state, html_url, head }) => {
+          const commits = await repository.api<unknown[]>("GET", `${path}/pulls/${number}/commits`);
+          const query = `ref=${encodeURIComponent(head.ref)}`;
+          const file = await repository.api<{ content: string }>("GET", `${path}/contents/${FILE}?${query}`);
+          const content = Buffer.from(file.content, "base64").toString("utf8");
+          return { number, title, state, url: html_url, commits: commits.length, content };
+        }),
+      );
+    };
+    const proposed = (count: number) => {
+      // Gitea counts a pull request's commits a moment after they were made.
+      const counted = (found: Awaited<ReturnType<typeof pulls>>) =>
+        found.some(({ commits }) => commits >= count);
+      return waitFor(`a pull request with ${count} commits`, pulls, counted);
+    };
+    const added = (content: string) => {
+      expect(content.slice(0, KEPT.length)).toBe(KEPT);
+      return content.slice(KEPT.length).match(/^- id: .*$/gm);
+    };
+    await told("OK");
+
+    const once = await replayed("ALERT", 1, 2, 3);
+    const [first, ...none] = await proposed(1);
+    expect(none).toEqual([]);
+    expect(first).toMatchObject({ state: "open", url: once?.url, commits: 1 });
+    expect(added(first!.content)).toEqual(["- id: ticket-01", "- id: ticket-02", "- id: ticket-03"]);
+
+    await replayed("OK");
+    const twice = await replayed("ALERT", 3, 4, 5);
+    const [second, ...others] = await proposed(2);
+    expect(others).toEqual([]);
+    expect(second).toMatchObject({ number: first!.number, state: "open", commits: 2 });
+    expect(second!.title).toBe("Add 5 failing cases of Monitor replays to EvalSuite regressions");
+    expect(twice?.url).toBe(once?.url);
+    expect(added(second!.content)).toEqual([1, 2, 3, 4, 5].map((index) => `- id: ticket-0${index}`));
   });
 });
