@@ -1,4 +1,7 @@
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { certificateAuthority } from "../../../test/certificates.ts";
 import { type ModelEndpointOptions, startModelEndpoint } from "../../../test/model-endpoint.ts";
 import { callModel } from "./call.ts";
 import type { ModelEndpoint, ModelRequest } from "./types.ts";
@@ -160,6 +163,26 @@ describe("keys", () => {
       expect(at.server.count).toBe(0);
     },
   );
+
+  test("a certificate that is not trusted is said, with what to do, and not tried again", async () => {
+    const issued = certificateAuthority("test").issue({ hosts: ["127.0.0.1"] });
+    const server = createServer(issued, (_, response) => response.end("{}"));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    try {
+      const { port } = server.address() as AddressInfo;
+      const endpoint = { baseURL: `https://127.0.0.1:${port}/v1`, model: "m", timeoutMs: 5_000 };
+      await expect(callModel({ endpoint, request })).rejects.toMatchObject({
+        code: "ModelUnavailable",
+        message: expect.stringMatching(
+          /^no answer: the server's certificate is of an authority that is not trusted here \([A-Z_]+\)$/,
+        ),
+        hint: expect.stringContaining("NODE_EXTRA_CA_CERTS"),
+        retryable: false,
+      });
+    } finally {
+      server.close();
+    }
+  });
 
   test("nothing is asked of the machine itself, where clouds hand out credentials", async () => {
     const endpoint = { baseURL: "http://169.254.169.254/v1", model: "m", timeoutMs: 1_000 };

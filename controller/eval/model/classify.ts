@@ -1,14 +1,5 @@
+import { certificateFault } from "../../kube/certificate.ts";
 import { ModelError } from "./types.ts";
-
-/** Network failures after which the same request may succeed. Everything else that a socket says is listed too. */
-const NO_RETRY = new Set([
-  "ERR_INVALID_URL",
-  "CERT_HAS_EXPIRED",
-  "DEPTH_ZERO_SELF_SIGNED_CERT",
-  "SELF_SIGNED_CERT_IN_CHAIN",
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-  "ERR_TLS_CERT_ALTNAME_INVALID",
-]);
 
 /** The error that an answer with this status means; `body` is what the endpoint said. */
 export function errorOfStatus(
@@ -48,8 +39,14 @@ export function errorOfConnection(error: unknown, apiKey: string | undefined): M
   const { code, message } = innermost(error);
   // An address that no endpoint has: see kube/destination.ts.
   if (code === "HostNotAllowed") return new ModelError(code, message);
+  const fault = certificateFault(code);
+  // Not even an expired one is renewed while an evaluation tries again.
+  if (fault)
+    return new ModelError("ModelUnavailable", `no answer: the server's certificate ${fault.says} (${code})`, {
+      hint: fault.hint,
+    });
   return new ModelError("ModelUnavailable", `no answer: ${clean(code ?? message, apiKey)}`, {
-    retryable: code === undefined || !NO_RETRY.has(code),
+    retryable: code !== "ERR_INVALID_URL",
     hint: "check baseURL and that the endpoint can be reached from here",
   });
 }
