@@ -1,5 +1,6 @@
 import { durationMs } from "../../../../schemas/common.ts";
-import type { Monitor, MonitorAction } from "../../../../schemas/monitor.ts";
+import type { Monitor } from "../../../../schemas/monitor.ts";
+import type { MonitorAction } from "../../../../schemas/monitor-actions.ts";
 import type { ActionContext, ActionPlan } from "./plan.ts";
 
 /** An alert as Alertmanager knows it: its labels are what it is. */

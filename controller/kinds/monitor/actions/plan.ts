@@ -1,6 +1,7 @@
 import type { EvalRun } from "../../../../schemas/eval-run.ts";
 import type { ModelDeployment } from "../../../../schemas/model-deployment.ts";
-import type { ActionStatus, Monitor, MonitorAction } from "../../../../schemas/monitor.ts";
+import type { ActionStatus, Monitor } from "../../../../schemas/monitor.ts";
+import type { MonitorAction } from "../../../../schemas/monitor-actions.ts";
 import { digestOf, type Json } from "../../../graph/canonical.ts";
 import type { EffectOutcome, EffectRequest, EventNote } from "../../../runtime/kind.ts";
 import { nextAttempt } from "../attempts.ts";

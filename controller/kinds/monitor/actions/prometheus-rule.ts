@@ -1,6 +1,7 @@
 import type { Condition } from "../../../../schemas/common.ts";
 import type { ModelDeployment } from "../../../../schemas/model-deployment.ts";
-import type { Monitor, MonitorAction, MonitorSignal } from "../../../../schemas/monitor.ts";
+import type { Monitor, MonitorSignal } from "../../../../schemas/monitor.ts";
+import type { MonitorAction } from "../../../../schemas/monitor-actions.ts";
 import type { KubeObject } from "../../../kube/resources.ts";
 import { condition } from "../../../runtime/conditions.ts";
 import type { EffectOutcome } from "../../../runtime/kind.ts";

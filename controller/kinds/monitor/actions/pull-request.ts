@@ -1,7 +1,8 @@
 import type { EvalRun } from "../../../../schemas/eval-run.ts";
 import type { EvalSuite } from "../../../../schemas/eval-suite.ts";
 import { LABEL_REPOSITORY } from "../../../../schemas/kind.ts";
-import type { Monitor, MonitorAction, Transition } from "../../../../schemas/monitor.ts";
+import type { Monitor, Transition } from "../../../../schemas/monitor.ts";
+import type { MonitorAction } from "../../../../schemas/monitor-actions.ts";
 import type { Repository } from "../../../../schemas/repository.ts";
 import { digestOf } from "../../../graph/canonical.ts";
 import type { ActionContext, ActionPlan, Obstacle } from "./plan.ts";

@@ -1,4 +1,5 @@
-import type { Monitor, MonitorAction, MonitorState, Transition } from "../../../../schemas/monitor.ts";
+import type { Monitor, MonitorState, Transition } from "../../../../schemas/monitor.ts";
+import type { MonitorAction } from "../../../../schemas/monitor-actions.ts";
 import type { ActionContext, ActionPlan } from "./plan.ts";
 
 /** The body of the request. */
