@@ -19,9 +19,12 @@ interface Row {
 
 /**
  * Of one effect of one object. A source that is looked at each minute, or cannot be reached for a year, must not fill
- * the disk; what is kept reaches further back than any input that somebody returns to.
+ * the disk. What ended well last is kept besides, as it stays in use however long what comes after it fails.
  */
 const KEPT_ATTEMPTS = 200;
+
+const LAST_SUCCEEDED = `SELECT * FROM intents WHERE object = ? AND effect = ? AND output IS NOT NULL
+  ORDER BY finished_at DESC, id DESC LIMIT 1`;
 
 /** The intent log in SQLite. */
 export function createIntentLog(db: DatabaseSync, now: () => number, hook?: WriteHook): IntentLog {
@@ -45,10 +48,7 @@ export function createIntentLog(db: DatabaseSync, now: () => number, hook?: Writ
     `SELECT * FROM intents WHERE object = ? AND effect = ? AND input_digest = ? AND cancelled = 0
      ORDER BY attempt DESC LIMIT 1`,
   );
-  const succeeded = db.prepare(
-    `SELECT * FROM intents WHERE object = ? AND effect = ? AND output IS NOT NULL
-     ORDER BY finished_at DESC, id DESC LIMIT 1`,
-  );
+  const succeeded = db.prepare(LAST_SUCCEEDED);
   const unfinished = db.prepare("SELECT * FROM intents WHERE finished_at IS NULL ORDER BY id");
   const unfinishedOf = db.prepare(
     "SELECT * FROM intents WHERE object = ? AND finished_at IS NULL ORDER BY id",
@@ -56,7 +56,8 @@ export function createIntentLog(db: DatabaseSync, now: () => number, hook?: Writ
   const objects = db.prepare("SELECT DISTINCT object FROM intents");
   const trim = db.prepare(
     `DELETE FROM intents WHERE object = ? AND effect = ? AND finished_at IS NOT NULL AND id <= (
-       SELECT id FROM intents WHERE object = ? AND effect = ? ORDER BY id DESC LIMIT 1 OFFSET ${KEPT_ATTEMPTS})`,
+       SELECT id FROM intents WHERE object = ? AND effect = ? ORDER BY id DESC LIMIT 1 OFFSET ${KEPT_ATTEMPTS})
+     AND id IS NOT (${LAST_SUCCEEDED.replace("*", "id")})`,
   );
   const forget = db.prepare("DELETE FROM intents WHERE object = ?");
 
@@ -79,7 +80,8 @@ export function createIntentLog(db: DatabaseSync, now: () => number, hook?: Writ
         const error = "error" in outcome ? canonicalJson(outcome.error) : null;
         const cancelled = "error" in outcome && outcome.error.code === CANCELLED ? 1 : 0;
         finish.run(now(), output, error, cancelled, id);
-        trim.run(row.object, row.effect, row.object, row.effect);
+        const { object, effect } = row;
+        trim.run(object, effect, object, effect, object, effect);
       });
     },
     latest(object, effect, inputDigest) {

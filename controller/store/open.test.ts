@@ -55,6 +55,19 @@ describe("intent log", () => {
     expect(intents.latest(intent.object, "fetch", "d1")?.output).toBeNull();
   });
 
+  test("keeps what ended well last, however often it failed since", async () => {
+    const { intents } = await open();
+    const good = await intents.begin(intent);
+    await intents.finish(good.id, { output: "read" });
+    for (let attempt = 2; attempt < 210; attempt++) {
+      const { id } = await intents.begin({ ...intent, inputDigest: "later", attempt });
+      await intents.finish(id, { error: { code: "SourceUnavailable", message: "away", retryable: true } });
+    }
+    expect(intents.latest(intent.object, intent.effect, intent.inputDigest)?.output).toBe("read");
+    expect(intents.lastSucceeded(intent.object, intent.effect)?.output).toBe("read");
+    expect(intents.latest(intent.object, intent.effect, "later")?.attempt).toBe(209);
+  });
+
   test("returns the unfinished intent instead of a second one", async () => {
     const { intents } = await open({ now: () => 7 });
     const first = await intents.begin(intent);
