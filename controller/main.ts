@@ -233,9 +233,11 @@ function joinRepositories(
   };
 }
 
-/** Stands for what the urls of a Dataset held. */
+/** Stands for where the urls of a Dataset led, and what they held. */
 const readOf = (dataset: KubeObject | undefined): string | undefined =>
-  (dataset?.status as DatasetStatus | undefined)?.resolution?.sources.map(({ digest }) => digest).join(" ");
+  (dataset?.status as DatasetStatus | undefined)?.resolution?.sources
+    .map(({ resolved, digest }) => `${resolved} ${digest}`)
+    .join(" ");
 
 const verdictOf = (run: KubeObject) => (run.status as { verdict?: string } | undefined)?.verdict;
 

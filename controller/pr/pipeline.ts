@@ -223,8 +223,14 @@ export class PullRequestReconciler {
     const { base, head } = assessment;
     const { namespace = "", name } = repository.metadata;
     const { readBefore, state } = this.#deps;
+    // Read once: both sides are compared on the same, also where a fetch ends in between.
+    const read = new Map<string, readonly ReadSource[]>();
     const outside = {
-      read: (dataset: string) => readBefore(repository, dataset),
+      read: (dataset: string) => {
+        const known = read.get(dataset) ?? readBefore(repository, dataset);
+        read.set(dataset, known);
+        return known;
+      },
       locate: (digest: string) => state.blobs.locate(digest),
     };
     const diffs = head ? await planDiffs(base, head, trusted, outside) : [];

@@ -45,6 +45,14 @@ export async function planDiffs(
     if (sameData(dataset, base, head)) continue;
     const skip = (reason: NotComparedReason, message: string) =>
       plans.push({ dataset, state: "NotCompared", reason, message });
+    if (!trusted) {
+      skip("Fork", "the pull request comes from a fork, whose files are not read in");
+      continue;
+    }
+    if (plans.length >= MAX_DATASETS) {
+      skip("TooMany", `only ${MAX_DATASETS} Datasets of a pull request are compared`);
+      continue;
+    }
     const after = await chainOf(dataset, head, base, outside);
     const before = base.graph.nodes.has(node.key) ? await chainOf(dataset, base, base, outside) : undefined;
     const problem = [
@@ -52,9 +60,6 @@ export async function planDiffs(
       before && "reason" in before ? before : undefined,
     ].find((each) => each !== undefined);
     if (problem) skip(problem.reason, problem.message);
-    else if (!trusted) skip("Fork", "the pull request comes from a fork, whose files are not read in");
-    else if (plans.length >= MAX_DATASETS)
-      skip("TooMany", `only ${MAX_DATASETS} Datasets of a pull request are compared`);
     else {
       const [left, right] = [before as Chain | undefined, after as Chain];
       plans.push({
@@ -159,7 +164,7 @@ async function chainOf(
   if (problem) return problem;
   const mebibytes = Math.ceil(outsideBytes / 2 ** 20);
   if (mebibytes > MAX_OUTSIDE_MIB) {
-    const message = `its sources outside of git have ${mebibytes} MiB; at most ${MAX_OUTSIDE_MIB} are compared`;
+    const message = `its sources outside of git have ${mebibytes} MiB; at most ${MAX_OUTSIDE_MIB} are compared: prepare both sides with slipway data prepare, which reads urls`;
     return { reason: "DiffTooLarge", message };
   }
   return { datasets, digest: digestOf(digests), confidential };
