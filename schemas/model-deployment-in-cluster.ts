@@ -10,7 +10,7 @@ export type RuntimeName = (typeof RUNTIMES)[number];
 export const DEFAULT_REPLICAS = 1;
 
 /** Runtimes that merge an adapter into the one model that they serve. */
-const SINGLE = ["LlamaCpp", "Ollama", "Transformers"];
+export const SINGLE: readonly string[] = ["LlamaCpp", "Ollama", "Transformers"];
 
 const HUB = "hf://[A-Za-z0-9][\\w.-]*/[\\w.-]+(@[\\w.%-]+)?";
 const S3 = "s3://[a-z0-9][a-z0-9.-]+/[\\w.+=@/-]+";

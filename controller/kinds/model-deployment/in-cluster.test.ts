@@ -350,13 +350,16 @@ test("where the base answers for each adapter, no revision serves, and one that 
   expect(before).toBeDefined();
   cluster.edit({ adapters: [{ name: "sql", source: artifact }] });
   expect(conditionsOf(cluster.settle())).toEqual([
-    "Ready=False/AdapterIgnored",
-    "Reconciling=True/AdapterIgnored",
+    "Ready=False/RolloutBlocked",
+    "Stalled=True/RolloutBlocked",
+    "RolloutBlocked=True/AdapterIgnored",
     "Available=True/EndpointAnswers",
   ]);
   expect(cluster.selected).toBe(before);
+  // It holds no GPU beside the one that serves, and is not asked again and again.
+  expect(Object.values(cluster.pods).toSorted()).toEqual([0, 1]);
   cluster.answers = works;
-  cluster.now += 60_000;
+  cluster.edit({ image: "lmsysorg/sglang:v0.5.5" });
   cluster.settle();
   expect(cluster.selected).not.toBe(before);
   cluster.answers = ignores;

@@ -10,9 +10,9 @@ import { drainMs, imageOf, servedOf, startupMs } from "./manifests.ts";
 import { childName, type Revision, revisionLabel } from "./names.ts";
 import { podTrouble, startDeadline } from "./pods.ts";
 import { type InClusterDecision, type ObservedInCluster, type Present, presentOf } from "./present.ts";
-import { answering } from "./probing.ts";
+import { type Answering, answering } from "./probing.ts";
 import { admitStep, resolveStep } from "./resolving.ts";
-import { planRollout } from "./rollout.ts";
+import { planRollout, type Stopped } from "./rollout.ts";
 import { conditionsOf, eventsOf, rememberedStop, rolloutStatus } from "./rollout-status.ts";
 import { addressOf, type LiveRevision } from "./served.ts";
 import { resolvedStatus, servingStatus } from "./serving-status.ts";
@@ -88,7 +88,7 @@ function rollOut(
     answers: asked?.ok === true,
     hasGates: (spec.rollout?.gates ?? []).length > 0,
     gates: gates.state,
-    stopped: rememberedStop(deployment, revision, gates),
+    stopped: rememberedStop(deployment, revision, gates) ?? ignoredAdapter(asked),
     trouble,
     switchedAt: present.switchedAt === undefined ? undefined : Date.parse(present.switchedAt),
     drainMs: drainMs(spec),
@@ -120,6 +120,11 @@ function rollOut(
     ]),
     ...eventsOf(progress),
   };
+}
+
+/** Asking again does not help where the base answers in an adapter's place: another image does. */
+function ignoredAdapter(asked: Answering | undefined): Stopped | undefined {
+  return asked?.reason === "AdapterIgnored" ? { reason: asked.reason, message: asked.message } : undefined;
 }
 
 /** The revision that comes up has had its time, and not one of its pods is ready. */

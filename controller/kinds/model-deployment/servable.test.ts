@@ -8,7 +8,7 @@ import type { TrainedJob } from "./sources.ts";
 const GGUF = "m-q8_0.gguf";
 
 /** A FineTuneJob before it has made anything, and what it is to make. */
-function job({ adapter, file }: { adapter?: object; file?: string } = {}): TrainedJob {
+function job({ adapter, file }: { adapter?: { r?: number }; file?: string } = {}): TrainedJob {
   return { metadata: { name: "tuned" }, spec: { baseModel: { source: "hf://org/base", file }, adapter } };
 }
 
@@ -18,7 +18,7 @@ function made(of: TrainedJob, rank?: number): TrainedJob {
 }
 
 const refusing = (of: TrainedJob, use: "model" | "adapter" = "model") =>
-  RUNTIMES.filter((runtime) => unservable(runtime, of, use) !== undefined);
+  RUNTIMES.filter((runtime) => unservable({ runtime, adapters: [] }, of, use) !== undefined);
 
 describe("runtimes that cannot serve", () => {
   test.each<[string, TrainedJob, RuntimeName[]]>([
@@ -38,6 +38,14 @@ describe("runtimes that cannot serve", () => {
   test("an adapter of a great rank", () => {
     expect(refusing(made(job({ adapter: {} }), 512))).toEqual(["LlamaCpp"]);
     expect(refusing(made(job({ adapter: {} }), 513))).toEqual(["VLLM", "LlamaCpp"]);
+    // Before hours of training, too.
+    expect(refusing(job({ adapter: { r: 513 } }))).toEqual(["VLLM", "LlamaCpp"]);
+  });
+
+  test("what can serve one of several adapters is not named where it serves one alone", () => {
+    const adapters = [{ name: "a" }, { name: "b" }];
+    const said = unservable({ runtime: "VLLM", adapters }, job({ adapter: { r: 513 } }), "adapter");
+    expect(said?.message).toMatch(/; these can serve it: SGLang, TGI$/);
   });
 
   test("what a provider trained", () => {

@@ -1,16 +1,16 @@
-import type { InCluster } from "../../../schemas/model-deployment-in-cluster.ts";
+import { type InCluster, SINGLE } from "../../../schemas/model-deployment-in-cluster.ts";
 import { digestOf, sha256 } from "../../graph/canonical.ts";
 import type { SourceAccess } from "../../sources/types.ts";
 import { RUNTIME } from "./runtimes/index.ts";
 import type { PlacedAdapter, Serving } from "./runtimes/types.ts";
-import { unservable } from "./servable.ts";
+import { type Use, unservable } from "./servable.ts";
 
 /** What counts of a FineTuneJob. */
 export interface TrainedJob {
   readonly metadata: { readonly name: string };
   readonly spec: {
     readonly backend?: string;
-    readonly adapter?: object | undefined;
+    readonly adapter?: { readonly r?: number } | undefined;
     readonly baseModel: {
       readonly source: string;
       readonly file?: string | undefined;
@@ -69,11 +69,9 @@ export function wantedSources(
 ): WantedSources | { readonly missing: Missing } {
   const sources: Source[] = [];
   let adapted = false;
-  const { model, runtime } = spec;
+  const { model } = spec;
   if (model?.fineTuneJobRef) {
-    const refused = unservable(runtime, jobs.get(model.fineTuneJobRef.name), "model");
-    if (refused) return { missing: refused };
-    const made = madeBy(model.fineTuneJobRef.name, jobs);
+    const made = madeBy(model.fineTuneJobRef.name, jobs, spec, "model");
     if ("missing" in made) return made;
     if (made.type === "model") sources.push({ name: "model", ...made.content });
     else {
@@ -94,9 +92,7 @@ export function wantedSources(
       sources.push(source(adapter.name, adapter.source ?? "", adapter));
       continue;
     }
-    const refused = unservable(runtime, jobs.get(adapter.fineTuneJobRef.name), "adapter");
-    if (refused) return { missing: refused };
-    const made = madeBy(adapter.fineTuneJobRef.name, jobs);
+    const made = madeBy(adapter.fineTuneJobRef.name, jobs, spec, "adapter");
     if ("missing" in made) return made;
     if (made.type !== "adapter") {
       const message = `FineTuneJob ${adapter.fineTuneJobRef.name} made a whole model, not an adapter: name it in model.fineTuneJobRef`;
@@ -108,8 +104,7 @@ export function wantedSources(
       ...(adapter.file ? { file: adapter.file } : {}),
     });
   }
-  const single = ["LlamaCpp", "Ollama", "Transformers"].includes(spec.runtime);
-  if (single && sources.length > 2) {
+  if (SINGLE.includes(spec.runtime) && sources.length > 2) {
     const message = `${spec.runtime} serves one adapter, and model.fineTuneJobRef is one already: leave out adapters`;
     return { missing: { reason: "InvalidSpec", message, final: true } };
   }
@@ -137,9 +132,22 @@ function source(name: string, reference: string, { file, endpoint, region, secre
   };
 }
 
-function madeBy(name: string, jobs: ReadonlyMap<string, TrainedJob>) {
+interface Made {
+  readonly job: TrainedJob;
+  readonly type: "adapter" | "model";
+  readonly content: Pick<Source, "reference" | "rank">;
+}
+
+function madeBy(
+  name: string,
+  jobs: ReadonlyMap<string, TrainedJob>,
+  spec: InCluster,
+  use: Use,
+): Made | { readonly missing: Missing } {
   const job = jobs.get(name);
   if (!job) return missing("FineTuneJobNotFound", `there is no FineTuneJob ${name}`);
+  const refused = unservable(spec, job, use);
+  if (refused) return { missing: refused };
   const { artifact } = job.status ?? {};
   if (!artifact) return missing("FineTuneJobNotReady", `FineTuneJob ${name} has made nothing yet`);
   const { type, digest, rank } = artifact;
