@@ -1,5 +1,6 @@
 import { type Dispatcher, EnvHttpProxyAgent, request } from "undici";
 import { SlipwayError } from "../../../errors.ts";
+import { certificateFault } from "../../../kube/certificate.ts";
 import { deadline } from "../../../kube/deadline.ts";
 import { assertDestination, guardedLookup } from "../../../kube/destination.ts";
 import { assertHostAllowed, type SecretContent } from "../../../kube/secrets.ts";
@@ -49,7 +50,15 @@ export async function callOut(call: OutgoingCall, code: string): Promise<Outgoin
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (error instanceof SlipwayError) throw error;
-    const why = limit.expired ? `no answer within ${timeoutMs} ms` : wordOf(error);
+    const word = wordOf(error);
+    const fault = certificateFault(word);
+    if (fault)
+      throw new SlipwayError(code, `${host}: its certificate ${fault.says} (${word})`, {
+        hint: fault.hint,
+        retryable: true,
+        cause: error,
+      });
+    const why = limit.expired ? `no answer within ${timeoutMs} ms` : word;
     throw new SlipwayError(code, `${host}: ${why}`, { retryable: true, cause: error });
   }
 }
