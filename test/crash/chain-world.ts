@@ -1,11 +1,13 @@
-import { createServer, type IncomingMessage, request as requestHttp, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { OpenAiServer } from "../contract/openai-server.ts";
 import { type RowsServer, startRowsServer } from "../e2e/rows-server.ts";
+import { forward } from "../forward.ts";
 import { freePort } from "../free-port.ts";
 import { MlflowServer } from "../mlflow-server.ts";
 import { type ModelEndpointHandle, startModelEndpoint } from "../model-endpoint.ts";
+import { python } from "../train/environment.ts";
 import { SERVED } from "./chain-story.ts";
 import { type RunningProxy, startProxy } from "./proxy.ts";
 import { classifyHttp } from "./sites.ts";
@@ -61,7 +63,7 @@ export async function createChainWorld(): Promise<ChainWorld> {
   const webhookProxy = parts.use(
     await startProxy({ upstream: receiver.url, classify: classifyHttp("webhook"), hooks }),
   );
-  const python = await MlflowServer.install();
+  const interpreter = await python("mlflow");
   const mlflow = parts.use(await MlflowServer.start(join(base.folder, "mlflow"), "127.0.0.1"));
   const model = parts.use(
     await startModelEndpoint({ answer, latencyMs: MODEL_LATENCY_MS, models: [SERVED] }),
@@ -70,7 +72,7 @@ export async function createChainWorld(): Promise<ChainWorld> {
   parts.defer(services.close);
   const owned = parts.move();
   return {
-    ...{ base, rows, provider, providerProxy, told, webhookProxy, mlflow, python, model },
+    ...{ base, rows, provider, providerProxy, told, webhookProxy, mlflow, python: interpreter, model },
     workPort: await freePort(),
     servicesProxy: services.url,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -98,13 +100,7 @@ function servicesOf(port: number): Promise<Listening> {
     // A client of a proxy writes the whole address.
     const { pathname } = new URL(request.url ?? "/", "http://service");
     const { method, headers } = request;
-    const outgoing = requestHttp({ host: "127.0.0.1", port, path: pathname, method, headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(response);
-    });
-    outgoing.on("error", () => response.destroy());
-    response.on("close", () => outgoing.destroy());
-    request.pipe(outgoing);
+    request.pipe(forward(response, { host: "127.0.0.1", port, path: pathname, method, headers }));
   });
   return started(server);
 }

@@ -1,6 +1,7 @@
-import { createServer, request as send } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
+import { forward } from "../../forward.ts";
 
 /** The controller as pods reach it, behind a gate that holds them in the middle of their work. */
 export interface WorkGate extends AsyncDisposable {
@@ -18,19 +19,20 @@ export async function startWorkGate(host: string, upstream: string): Promise<Wor
   let held: string | undefined;
   let waiting: { method: string; go: () => void }[] = [];
   let progress: WorkGate["progress"];
-  const server = createServer(async (request, response) => {
+  const { hostname, port } = new URL(upstream);
+  const handle = async (request: IncomingMessage, response: ServerResponse) => {
     const { method = "", url = "", headers } = request;
     if (url.startsWith("/artifacts") && method === held)
       await new Promise<void>((go) => waiting.push({ method, go }));
-    const forwarded = send(`${upstream}${url}`, { method, headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(response);
-    });
-    forwarded.on("error", () => response.destroy());
+    const forwarded = forward(response, { host: hostname, port, path: url, method, headers });
     if (url !== "/work/report") return void request.pipe(forwarded);
     const body = await buffer(request);
     progress = (JSON.parse(body.toString()) as { progress?: WorkGate["progress"] }).progress ?? progress;
     forwarded.end(body);
+  };
+  // Pods die in the middle of a request.
+  const server = createServer((request, response) => {
+    handle(request, response).catch(() => response.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
   return {
