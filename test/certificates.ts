@@ -13,16 +13,16 @@ export interface Issued {
 }
 
 export interface Wanted {
-  /** Host names and IPv4 addresses that it is good for. */
-  readonly hosts: readonly string[];
-  /** When it ends: in a day unless given. */
-  readonly until?: Date;
+  /** Host names and IPv4 addresses that it is good for: this machine's unless given. */
+  readonly hosts?: readonly string[];
+  /** From now until it ends: one unless given. */
+  readonly days?: number;
 }
 
 export interface Authority {
   /** PEM of its own certificate: who trusts this trusts what it issues. */
   readonly cert: string;
-  issue(wanted: Wanted): Issued;
+  issue(wanted?: Wanted): Issued;
 }
 
 const DAY_MS = 24 * 3_600_000;
@@ -35,10 +35,10 @@ export function certificateAuthority(name: string): Authority {
     certificate(privateKey, { issuer: name, subject, key, until, extensions });
   return {
     cert: certify(name, publicKey, inDays(1), [IS_AUTHORITY]),
-    issue({ hosts, until = inDays(1) }) {
+    issue({ hosts = ["127.0.0.1"], days = 1 } = {}) {
       const own = keyPair();
       return {
-        cert: certify("slipway test server", own.publicKey, until, [namesOf(hosts)]),
+        cert: certify("slipway test server", own.publicKey, inDays(days), [namesOf(hosts)]),
         key: own.privateKey.export({ type: "pkcs8", format: "pem" }) as string,
       };
     },

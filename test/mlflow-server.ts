@@ -32,14 +32,9 @@ export class MlflowServer implements AsyncDisposable {
     this.#stop = stop;
   }
 
-  /** Its Python, installed where it is not yet: minutes, on one core. */
-  static install(): Promise<string> {
-    return python("mlflow");
-  }
-
   /** @param folder for its database, its files and its log */
   static async start(folder: string, host: string): Promise<MlflowServer> {
-    const program = join(dirname(await MlflowServer.install()), "mlflow");
+    const program = join(dirname(await python("mlflow")), "mlflow");
     const address = `${host}:${await freePort(host)}`;
     const [, port = ""] = address.split(":");
     await mkdir(folder, { recursive: true });

@@ -105,13 +105,14 @@ async function comparisons({ base, head }: Assessment, options: PullRequestOptio
 }
 
 /** The urls of the base's Datasets as a controller with the blob store `store` has read them. */
-export async function outsideIn(
+async function outsideIn(
   store: string,
   base: Snapshot,
   read: Readonly<Record<string, string>>,
 ): Promise<Outside> {
-  const locate = async (digest: string) => join(store, digest);
-  for (const text of Object.values(read)) await writeFile(await locate(blobDigest(text)), text);
+  const file = (digest: string) => join(store, digest);
+  const locate = async (digest: string) => file(digest);
+  for (const text of Object.values(read)) await writeFile(file(blobDigest(text)), text);
   return {
     locate,
     read: (name) => {

@@ -80,15 +80,16 @@ test.each([
 });
 
 test.each([
-  ["beginnings of private keys", begin("PRIVATE KEY")],
-  ["private keys that do not end", `${begin("PRIVATE KEY")}${letters(40_000)}`],
-  ["beginnings of JWTs", `eyJ${letters(11)}-`],
-  ["heads of JWTs", `eyJ${letters(11)}.`],
-  ["a word of many", "sk-a"],
-  ["groups of addresses", "2001:db8:"],
-  ["letters", "a"],
-])("a long text comes to an end: %s", (_, part) => {
+  ["beginnings of private keys", begin("PRIVATE KEY"), 0],
+  ["private keys that do not end", `${begin("PRIVATE KEY")}${letters(40_000)}`, 0],
+  ["beginnings of JWTs", `eyJ${letters(11)}-`, 0],
+  // Each three of them look like one.
+  ["heads of JWTs", `eyJ${letters(11)}.`, 23_302],
+  ["a word of many", "sk-a", 0],
+  ["groups of addresses", "2001:db8:", 0],
+  ["letters", "a", 0],
+])("a long text comes to an end: %s", (_, part, expected) => {
   const text = part.repeat(Math.ceil((1 << 20) / part.length));
   // Were each beginning looked at up to the end, it would take minutes.
-  expect(findPii(`${text} 1`, ["key", "ip"]).length).toBeLessThan(text.length);
+  expect(findPii(`${text} 1`, ["key", "ip"])).toHaveLength(expected);
 });

@@ -149,13 +149,11 @@ describe("over TLS", () => {
   const trusted = certificateAuthority("trusted");
   const stranger = certificateAuthority("stranger");
   const namesake = certificateAuthority("trusted");
-  const here = { hosts: ["127.0.0.1"] };
-  const yesterday = new Date(Date.now() - 24 * 3_600_000);
   // As NODE_EXTRA_CA_CERTS does, which is read when a process starts.
   beforeAll(() => setDefaultCACertificates([...getCACertificates("default"), trusted.cert]));
 
   test("a server is read whose certificate is of a trusted authority and for its host", async () => {
-    const url = await serve((_, response) => response.end(CONTENT), trusted.issue(here));
+    const url = await serve((_, response) => response.end(CONTENT), trusted.issue());
     const { files } = await resolveSource(`${url}/rows.jsonl`, {}, signal);
     expect(await text({ ...files[0]!, digest: blobDigest(CONTENT) })).toBe(CONTENT);
   });
@@ -164,19 +162,19 @@ describe("over TLS", () => {
   test.each<[string, Issued, RegExp, boolean]>([
     [
       "is of an authority that is not trusted",
-      stranger.issue(here),
+      stranger.issue(),
       /is of an authority that is not trusted here: UNABLE_TO_VERIFY_LEAF_SIGNATURE$/,
       false,
     ],
     [
       "comes with such an authority's own",
-      chained(stranger.issue(here)),
+      chained(stranger.issue()),
       /is of an authority that is not trusted here: SELF_SIGNED_CERT_IN_CHAIN$/,
       false,
     ],
     [
       "is of an authority that has another key now",
-      namesake.issue(here),
+      namesake.issue(),
       /is of an authority that is not trusted here: CERT_SIGNATURE_FAILURE$/,
       false,
     ],
@@ -188,7 +186,7 @@ describe("over TLS", () => {
     ],
     [
       "has expired",
-      trusted.issue({ ...here, until: yesterday }),
+      trusted.issue({ days: -1 }),
       /has expired: CERT_HAS_EXPIRED$/,
       // Renewed by somebody else, or by a program.
       true,

@@ -41,13 +41,11 @@ beforeAll(async () => {
   await writeFile(trusted, ours.cert);
   world = await World.create({ NODE_EXTRA_CA_CERTS: trusted });
   server = await startRowsServer();
-  const hosts = ["127.0.0.1"];
-  const yesterday = new Date(Date.now() - 24 * 3_600_000);
   tls = {
-    good: await startRowsServer(ours.issue({ hosts })),
-    untrusted: await startRowsServer(stranger.issue({ hosts })),
+    good: await startRowsServer(ours.issue()),
+    untrusted: await startRowsServer(stranger.issue()),
     otherHost: await startRowsServer(ours.issue({ hosts: ["rows.example.com"] })),
-    expired: await startRowsServer(ours.issue({ hosts, until: yesterday })),
+    expired: await startRowsServer(ours.issue({ days: -1 })),
   };
 });
 afterAll(async () => {
@@ -355,6 +353,7 @@ describe("a pull request", () => {
     await tenant.commented(proposed, "has not been read yet");
     server.vanishing = false;
     await tenant.request("Dataset", "late");
+    await tenant.ready("Dataset", "late");
     await tenant.commented(proposed, "**0 rows added, 300 removed, 0 changed**");
   });
 

@@ -199,6 +199,7 @@ export class Tenant {
       `the comment on #${proposal.number} with ${text}`,
       () => this.comment(proposal),
       ({ body }) => body.includes(text),
+      { timeoutMs: 45_000, context: () => this.#world.controller.complaints() },
     );
   }
 }

@@ -162,12 +162,10 @@ export class ServingWorld implements AsyncDisposable {
 
   /** Pods that are asked for and that are ready, by revision as kubectl shows it, of Kubernetes' own Deployments. */
   async scaleOf({ metadata }: ModelDeployment): Promise<Record<string, Scale>> {
-    const { items } = await this.client.list(Deployment, { namespace: TEAM });
-    const own = items.filter((each) =>
-      each.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid),
-    );
+    const labelSelector = `${LABEL_OWNER_UID}=${metadata.uid}`;
+    const { items } = await this.client.list(Deployment, { namespace: TEAM, labelSelector });
     return Object.fromEntries(
-      own.map(({ metadata: { labels }, spec, status }) => [
+      items.map(({ metadata: { labels }, spec, status }) => [
         labels?.[LABEL_REVISION]?.slice(0, 12) ?? "",
         {
           asked: (spec as { replicas: number }).replicas,

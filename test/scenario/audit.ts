@@ -3,7 +3,7 @@ import { CONTROLLER_ACCOUNT, SYSTEM_NAMESPACE } from "../../controller/install/r
 import { required } from "./env.ts";
 
 /** What the API server notes of one request (`audit.k8s.io/v1` Event), as far as tests read it. */
-interface AuditEvent {
+export interface AuditEvent {
   readonly verb: string;
   readonly requestURI: string;
   readonly user: { readonly username: string };
@@ -21,10 +21,13 @@ const CONTROLLER_USER = `system:serviceaccount:${SYSTEM_NAMESPACE}:${CONTROLLER_
 
 /** The API server's own record of requests, read from where it was when opened or marked last. */
 export class AuditLog {
-  readonly #path = required("SLIPWAY_TEST_AUDIT_LOG");
+  readonly #path: string;
   #offset = 0;
 
-  private constructor() {}
+  /** From its beginning on; of the tests' own cluster unless another's file is given. */
+  constructor(path = required("SLIPWAY_TEST_AUDIT_LOG")) {
+    this.#path = path;
+  }
 
   static async atEnd(): Promise<AuditLog> {
     const log = new AuditLog();
@@ -42,14 +45,14 @@ export class AuditLog {
    * Sorted lines such as `patch prompttemplates/a (dry run) as team`, `patch repositories/b/status`.
    */
   async ofController(): Promise<string[]> {
-    return (await this.#events())
+    return (await this.events())
       .filter(({ user }) => user.username === CONTROLLER_USER)
       .filter(({ verb, objectRef }) => verb !== "watch" && objectRef?.resource !== "leases")
       .map(lineOf)
       .sort();
   }
 
-  async #events(): Promise<AuditEvent[]> {
+  async events(): Promise<AuditEvent[]> {
     await using file = await open(this.#path);
     const { size } = await file.stat();
     if (size < this.#offset) throw new Error("the audit log was rotated under the test");

@@ -72,7 +72,7 @@ async function cancel(world: TrainingWorld): Promise<Figures> {
   return { step, secondsUntilGone: Math.round((Date.now() - started) / 1000) };
 }
 
-/** @returns what the FineTuneJob's status says of a training that succeeded */
+/** @returns figures of a training that succeeded */
 async function train(world: TrainingWorld, name: string, spec: Record<string, unknown>): Promise<Figures> {
   const started = Date.now();
   await world.train(name, spec);
@@ -91,7 +91,7 @@ async function train(world: TrainingWorld, name: string, spec: Record<string, un
   holds(images.length === 1, `one pod trained ${name}, and not ${images.length}`);
   return {
     image: images[0],
-    steps: SHORT.maxSteps,
+    steps: over.status?.progress?.step,
     firstLoss,
     lastLoss,
     artifact: artifact?.digest,

@@ -165,7 +165,7 @@ describe("keys", () => {
   );
 
   test("a certificate that is not trusted is said, with what to do, and not tried again", async () => {
-    const issued = certificateAuthority("test").issue({ hosts: ["127.0.0.1"] });
+    const issued = certificateAuthority("test").issue();
     const server = createServer(issued, (_, response) => response.end("{}"));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     try {

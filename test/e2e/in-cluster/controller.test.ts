@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -18,6 +18,7 @@ import type { Dataset } from "../../../schemas/dataset.ts";
 import type { PromptTemplate } from "../../../schemas/prompt-template.ts";
 import type { Repository } from "../../../schemas/repository.ts";
 import { nodePossible } from "../../node-possible.ts";
+import { type AuditEvent, AuditLog } from "../../scenario/audit.ts";
 import {
   applyRepository,
   createSecret,
@@ -155,7 +156,7 @@ describe.skipIf(!nodePossible)("the controller in a cluster, from its chart and 
     const name = prompt!.metadata.name;
     const changed = await getObject<PromptTemplate>(client, "PromptTemplate", TEAM, name);
     expect(changed?.spec.messages.map(({ content }) => content)).toContain("Sort: {{ticket}}");
-    const users = usersOf(await requests(cluster.auditLogPath!));
+    const users = usersOf(await new AuditLog(cluster.auditLogPath).events());
     expect(users).toContain(`system:serviceaccount:${SYSTEM}:${CONTROLLER}`);
     expect(users).toContain(`system:serviceaccount:${TEAM}:${TENANT_ACCOUNT}`);
   });
@@ -193,28 +194,13 @@ describe.skipIf(!nodePossible)("the controller in a cluster, from its chart and 
       await digestOnLaptop(stateDir, { ...DATASETS, ...LATER }, "later"),
     );
     expect((await prepared("large")).status).toEqual(before.status);
-    const jobs = jobsMade(await requests(cluster.auditLogPath!));
+    const jobs = jobsMade(await new AuditLog(cluster.auditLogPath).events());
     expect(jobs.map((name) => name.replace(/-[0-9a-f]{12}$/, ""))).toEqual(["large", "later"]);
   });
 });
 
-/** What the API server notes of a request, as far as it is read here. */
-interface Request {
-  readonly requestURI: string;
-  readonly user: { readonly username: string };
-  readonly impersonatedUser?: { readonly username: string };
-  readonly objectRef?: { readonly resource: string; readonly name?: string };
-  readonly responseStatus?: { readonly code: number };
-}
-
-async function requests(file: string): Promise<Request[]> {
-  // What comes after the last line break is still being written.
-  const lines = (await readFile(file, "utf8")).split("\n").slice(0, -1);
-  return lines.map((line) => JSON.parse(line) as Request);
-}
-
 /** Who the API server has seen, impersonated users included. */
-const usersOf = (seen: readonly Request[]): Set<string> =>
+const usersOf = (seen: readonly AuditEvent[]): Set<string> =>
   new Set(
     seen.flatMap(({ user, impersonatedUser }) =>
       [user, impersonatedUser].flatMap((who) => who?.username ?? []),
@@ -222,7 +208,7 @@ const usersOf = (seen: readonly Request[]): Set<string> =>
   );
 
 /** Names of the Jobs that have come to be, one for each time. */
-const jobsMade = (seen: readonly Request[]): string[] =>
+const jobsMade = (seen: readonly AuditEvent[]): string[] =>
   seen.flatMap(({ requestURI, objectRef, responseStatus }) => {
     const made = responseStatus?.code === 201 && !requestURI.includes("dryRun=All");
     return made && objectRef?.resource === "jobs" ? [objectRef.name ?? ""] : [];

@@ -9,6 +9,7 @@ import { startPrometheus } from "../../monitoring/servers.ts";
 import { nodePossible } from "../../node-possible.ts";
 import { getObject, hasCondition, typeOf } from "../../scenario/cluster.ts";
 import { waitFor } from "../../scenario/wait.ts";
+import { python } from "../../train/environment.ts";
 import { makeRows, SYSTEM } from "../../train/rows.ts";
 import { isReady, messageOf, reasonOf, SHORT, TEAM, TrainingWorld } from "./training-world.ts";
 
@@ -68,7 +69,7 @@ async function blob(digest: string): Promise<Buffer> {
 describe.skipIf(!nodePossible)("a FineTuneJob on a real node", () => {
   beforeAll(async () => {
     // Beside the trainer's environment, which takes one core too. `start` says what went wrong with it.
-    const installed = MlflowServer.install().catch(() => undefined);
+    const installed = python("mlflow").catch(() => undefined);
     world = await TrainingWorld.open();
     await installed;
     mlflow = await MlflowServer.start(join(world.stateDir, "mlflow"), world.hostIP);

@@ -1,9 +1,6 @@
-import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
-
-const BIN = join(import.meta.dirname, "..", "..", "..", "bin", "slipway.js");
+import { start, write } from "../../integration/cli/slipway.ts";
 
 /** The digest that a Dataset of these files comes to where nothing but this machine prepares it. */
 export async function digestOnLaptop(
@@ -13,14 +10,11 @@ export async function digestOnLaptop(
 ): Promise<string> {
   const folder = await mkdtemp(join(stateDir, "laptop-"));
   const clone = join(folder, "clone");
-  await mkdir(clone);
-  for (const [path, content] of Object.entries(files)) await writeFile(join(clone, path), content);
+  await write(clone, files);
   const json = join(folder, "prepared.json");
-  await promisify(execFile)(
-    process.execPath,
-    [BIN, "data", "prepare", name, "--file", clone, "--json", json],
-    { env: { ...process.env, SLIPWAY_CACHE_DIR: join(folder, "cache") } },
-  );
+  const args = ["data", "prepare", name, "--file", clone, "--json", json];
+  const { code, stderr } = await start(args, join(folder, "cache")).ended;
+  if (code !== 0) throw new Error(`slipway ${args.join(" ")} ended with status ${code}: ${stderr}`);
   const { artifact } = JSON.parse(await readFile(json, "utf8")) as { artifact: { digest: string } };
   return artifact.digest;
 }
