@@ -132,6 +132,16 @@ describe("runs", () => {
     expect(decision.status).toMatchObject({ run: "a", lastHandledRequestedAt: "now" });
   });
 
+  test("not in the second of the one before, whose age would be the same", () => {
+    const runs = [run("a", 0, passed("3"))];
+    const waiting = look({ runs }, monitorOf(), { now: later(400), asked: "now" });
+    expect([names(waiting), waiting.waitMs]).toEqual([["a"], 600]);
+    expect(waiting.status.lastHandledRequestedAt).toBeUndefined();
+    const started = look({ runs }, monitorOf(), { now: later(1_000), asked: "now" });
+    expect(names(started)).toHaveLength(2);
+    expect(started.status.lastHandledRequestedAt).toBe("now");
+  });
+
   test.each([
     ["right after a restart", { bundle: undefined }],
     ["while the cases cannot be read", { bundle: failed("InvalidCases", false) }],

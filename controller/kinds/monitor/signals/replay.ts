@@ -100,7 +100,7 @@ export function decideReplay(
       effects: [...read.effects, request(bundle?.attempt ?? 1)],
       status: { ...read.status, ...answered(asked) },
     };
-  const left = asked === undefined ? dueIn(runs[0], replay, now) : 0;
+  const left = dueIn(runs[0], asked === undefined ? durationMs(replay.every) : 0, now);
   if (left > 0)
     return { ...read, children, effects: [...read.effects, request(bundle?.attempt ?? 1)], waitMs: left };
   if (bundle?.state === "Failed") {
@@ -148,9 +148,12 @@ const answered = (request: string | undefined): Handled =>
 
 const RETRY_MS = 60_000;
 
-function dueIn(newest: EvalRun | undefined, { every }: ReplaySignal, now: Date): number {
+/** The API server tells times of creation in whole seconds, and the newest run has to be known by it. */
+const APART_MS = 1_000;
+
+function dueIn(newest: EvalRun | undefined, everyMs: number, now: Date): number {
   if (!newest) return 0;
-  return createdAt(newest) + durationMs(every) - now.getTime();
+  return createdAt(newest) + Math.max(everyMs, APART_MS) - now.getTime();
 }
 
 export function createdAt(run: EvalRun): number {
