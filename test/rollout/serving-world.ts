@@ -162,10 +162,12 @@ export class ServingWorld implements AsyncDisposable {
 
   /** Pods that are asked for and that are ready, by revision as kubectl shows it, of Kubernetes' own Deployments. */
   async scaleOf({ metadata }: ModelDeployment): Promise<Record<string, Scale>> {
-    const labelSelector = `${LABEL_OWNER_UID}=${metadata.uid}`;
-    const { items } = await this.client.list(Deployment, { namespace: TEAM, labelSelector });
+    const { items } = await this.client.list(Deployment, { namespace: TEAM });
+    const own = items.filter((each) =>
+      each.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid),
+    );
     return Object.fromEntries(
-      items.map(({ metadata: { labels }, spec, status }) => [
+      own.map(({ metadata: { labels }, spec, status }) => [
         labels?.[LABEL_REVISION]?.slice(0, 12) ?? "",
         {
           asked: (spec as { replicas: number }).replicas,
