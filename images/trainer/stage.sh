@@ -13,5 +13,9 @@ PYTHON=/usr/bin/python3 STAGE=$stage workers/trainer/install.sh "$set_name" "$fo
 site=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 echo /opt/slipway-trainer > "$site/slipway_trainer.pth"
 rm -rf "$site"/pip "$site"/pip-*
+# The libraries' own tests, and headers for which the image has no compiler: a third of the files, each of which a node
+# has to unpack.
+rm -rf "$site"/torch/include "$site"/tensorflow/include "$site"/pyarrow/include
+find "$site" -type d -name tests -prune -exec rm -rf {} +
 # It was made elsewhere than where it will be.
 grep -rlI --exclude-dir=site-packages "$stage" "$folder/bin" "$folder/pyvenv.cfg" | xargs -r sed -i "s#$stage##g"

@@ -1,9 +1,7 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
@@ -27,35 +25,58 @@ export interface ImageSpec {
  * same layers make the same bytes.
  */
 export async function writeImage(file: string, spec: ImageSpec): Promise<void> {
-  await withParts(dirname(file), spec, async (folder, parts) => {
-    await tar(file, folder, ["--dereference", ...parts]);
-  });
+  const folder = await mkdtemp(join(dirname(file), ".image-"));
+  try {
+    const digests = await layerDigests(spec);
+    const config = configOf(spec, digests);
+    const configName = `${sha256(config)}.json`;
+    await writeFile(join(folder, configName), config);
+    const layers = digests.map((digest) => `${digest}.tar`);
+    const manifest = [{ Config: configName, RepoTags: [spec.name], Layers: layers }];
+    await writeFile(join(folder, "manifest.json"), JSON.stringify(manifest));
+    // As links, so that gigabytes are not copied before they are copied.
+    for (const [i, layer] of spec.layers.entries()) await run("ln", ["-sf", layer, join(folder, layers[i]!)]);
+    await tar(file, folder, ["--dereference", "manifest.json", configName, ...new Set(layers)]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /**
- * The same as a stream into a program, so that an image whose layers are files already takes no room of its own.
- * @throws Error with what the program or tar said
+ * The same as an OCI layout that leaves the layers out: for a runtime which has them already.
+ * Format: https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md
  */
-export async function pipeImage(spec: ImageSpec, program: string, args: readonly string[]): Promise<void> {
-  await withParts(tmpdir(), spec, async (folder, parts) => {
-    const packer = spawn("tar", ["-C", folder, ...SAME, "--dereference", "-cf", "-", ...parts], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const reader = spawn(program, args, { stdio: ["pipe", "ignore", "pipe"] });
-    const ends = Promise.all([ended("tar", packer), ended(program, reader)]);
-    // A program that ends early breaks the pipe; what it said is the reason.
-    await Promise.all([ends, pipeline(packer.stdout, reader.stdin).catch(() => ends)]);
-  });
+export async function writeImageWithoutLayers(file: string, spec: ImageSpec): Promise<void> {
+  const folder = await mkdtemp(join(dirname(file), ".image-"));
+  try {
+    const blobs = join("blobs", "sha256");
+    await mkdir(join(folder, blobs), { recursive: true });
+    const blob = async (mediaType: string, text: string) => {
+      await writeFile(join(folder, blobs, sha256(text)), text);
+      return { mediaType, digest: `sha256:${sha256(text)}`, size: Buffer.byteLength(text) };
+    };
+    const digests = await layerDigests(spec);
+    const layers = await Promise.all(
+      spec.layers.map(async (layer, i) => ({
+        mediaType: `${OCI}.layer.v1.tar`,
+        digest: `sha256:${digests[i]}`,
+        size: (await stat(layer)).size,
+      })),
+    );
+    const config = await blob(`${OCI}.config.v1+json`, configOf(spec, digests));
+    const mediaType = `${OCI}.manifest.v1+json`;
+    const manifest = await blob(mediaType, JSON.stringify({ schemaVersion: 2, mediaType, config, layers }));
+    const annotations = { "io.containerd.image.name": spec.name };
+    const index = { schemaVersion: 2, manifests: [{ ...manifest, annotations }] };
+    await writeFile(join(folder, "index.json"), JSON.stringify(index));
+    await writeFile(join(folder, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
+    await tar(file, folder, ["oci-layout", "index.json", "blobs"]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
-async function ended(name: string, child: ChildProcess): Promise<void> {
-  let said = "";
-  child.stderr?.on("data", (data: Buffer) => {
-    said = (said + data.toString()).slice(-2000);
-  });
-  const [code] = (await once(child, "close")) as [number | null];
-  if (code !== 0) throw new Error(`${name} ended with status ${code}: ${said}`);
-}
+const OCI = "application/vnd.oci.image";
 
 /** Digests of layers, the lowest first: how a runtime knows them. */
 export function layerDigests({ layers }: ImageSpec): Promise<string[]> {
@@ -89,28 +110,6 @@ function configOf(spec: ImageSpec, digests: readonly string[]): string {
 }
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
-
-/** Makes the parts of an image in a folder, layers as links, so that gigabytes are not copied before they are copied. */
-async function withParts(
-  parent: string,
-  spec: ImageSpec,
-  work: (folder: string, parts: readonly string[]) => Promise<void>,
-): Promise<void> {
-  const folder = await mkdtemp(join(parent, ".image-"));
-  try {
-    const digests = await layerDigests(spec);
-    const config = configOf(spec, digests);
-    const configName = `${sha256(config)}.json`;
-    await writeFile(join(folder, configName), config);
-    const layers = digests.map((digest) => `${digest}.tar`);
-    const manifest = [{ Config: configName, RepoTags: [spec.name], Layers: layers }];
-    await writeFile(join(folder, "manifest.json"), JSON.stringify(manifest));
-    for (const [i, layer] of spec.layers.entries()) await run("ln", ["-sf", layer, join(folder, layers[i]!)]);
-    await work(folder, ["manifest.json", configName, ...new Set(layers)]);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
 
 /** A layer of everything in a folder: sorted, without times, owners and the umask of this machine. */
 export async function writeLayer(file: string, folder: string): Promise<void> {

@@ -84,6 +84,7 @@ const SYSTEM: readonly SystemFile[] = [
   ["/usr/sbin/conntrack", "conntrack"],
   ["/usr/sbin/ip", "iproute2"],
   ["/usr/sbin/sysctl", "procps"],
+  ["/usr/sbin/mkfs.ext4", "e2fsprogs"],
   ["/usr/bin/openssl", "openssl"],
   ["/bin/busybox", "busybox-static"],
 ];

@@ -34,6 +34,7 @@ interface Traces {
   readonly mounts: string[];
   readonly rules: string[];
   readonly groups: string[];
+  readonly loops: string[];
   readonly processes: string[];
 }
 
@@ -54,6 +55,7 @@ async function traces(): Promise<Traces> {
     groups: (await lines("find", "/sys/fs/cgroup", "-type", "d")).filter((path) =>
       /slipway|k8s|kube/.test(path),
     ),
+    loops: await lines("losetup", "--list", "--noheadings", "--output=BACK-FILE"),
     processes: (await lines("ps", "-eo", "comm=")).filter((name) => names.test(name)),
   };
 }
