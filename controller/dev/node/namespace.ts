@@ -187,14 +187,18 @@ export async function removeNodeTraces(name: string, pid: number | undefined): P
     if (attempt > 200) throw new SlipwayError("NodeNotStopped", `process ${pid} of the node does not end`);
     await sleep(50);
   }
-  await rmdir(VOLUMES).catch(() => undefined);
+  let others = 0;
   for (const hierarchy of ["", ...(await readdir(CGROUPS).catch(() => []))]) {
     const folder = join(CGROUPS, hierarchy, cgroupOf(name));
     for (let attempt = 0; !(await removeTree(folder)); attempt++) {
       if (attempt > 100) throw new SlipwayError("NodeNotStopped", `processes are left in ${folder}`);
       await sleep(50);
     }
+    const groups = await readdir(join(CGROUPS, hierarchy)).catch(() => []);
+    others += groups.filter((group) => group.startsWith(cgroupOf(""))).length;
   }
+  // Where another node has mounted its volumes there, removing the folder here would unmount them.
+  if (others === 0) await rmdir(VOLUMES).catch(() => undefined);
 }
 
 /** A control group has no files that could be removed, only children. False while processes are in it. */

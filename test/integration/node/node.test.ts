@@ -8,6 +8,7 @@ import { stringify } from "yaml";
 import { controlPlaneBinaries } from "../../../controller/dev/binaries.ts";
 import { type Cluster, clusterStatus, startCluster, stopCluster } from "../../../controller/dev/cluster.ts";
 import { writeImage, writeLayer } from "../../../controller/dev/node/image-tar.ts";
+import { runInside, VOLUMES } from "../../../controller/dev/node/namespace.ts";
 import { importImage } from "../../../controller/dev/node/node.ts";
 import { dnsBinary, nodeBinaries, requireSystemPrograms } from "../../../controller/dev/node/programs.ts";
 import { cacheRoot } from "../../../controller/dev/paths.ts";
@@ -238,6 +239,8 @@ describe.skipIf(!nodePossible)("a local node", { timeout: 300_000 }, () => {
     ).toBe("v1.34.4");
     expect(await kube(two, "get", "deployment", "web", "-o", "jsonpath={.status.readyReplicas}")).toBe("1");
     await down("one");
+    // The other's volumes lie in a folder of the same name.
+    expect(await runInside(two.node!.pid, "findmnt", ["-no", "TARGET", VOLUMES])).toBe(`${VOLUMES}\n`);
     await down("two");
     expect(await traces()).toEqual(before);
     expect(
