@@ -61,7 +61,16 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
-          include: ["test/e2e/**/*.test.ts"],
+          include: ["test/e2e/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 1_200_000,
+          ...cluster,
+        },
+      },
+      {
+        test: {
+          name: "in-cluster",
+          include: ["test/e2e/in-cluster/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 1_200_000,
           ...cluster,
