@@ -57,5 +57,7 @@ test("real models: from push to merge, and from rows to an alert", { timeout: LI
   if (!nodePossible) return;
   expect(output).toMatch(/^ +topic +True +ALERT /m);
   expect(output).toMatch(/FineTuneJob\/topic/);
+  // The base model answers in a sentence.
+  expect(output).toMatch(/^ *\$ curl \S+\/chat\/completions .*\n\s*(money|software|password|delivery)$/m);
   expect(output).toContain("alertname: SlipwayMonitor");
 });

@@ -1,5 +1,6 @@
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parse } from "yaml";
 import { LABEL_OWNER_UID } from "../../../schemas/kind.ts";
 import { startCompanion } from "../../dev/companions.ts";
 import { controllerImage } from "../../dev/images/controller-image.ts";
@@ -25,7 +26,7 @@ const NAME = "topic";
 const DATASET = "tickets";
 
 /** How many steps {@link playModelChain} shows. */
-export const MODEL_CHAIN_STEPS = 9;
+export const MODEL_CHAIN_STEPS = 10;
 
 const MINUTE = 60_000;
 
@@ -99,6 +100,13 @@ export async function playModelChain(stage: Stage): Promise<void> {
     await view.slipway(slipway, "lineage", `ModelDeployment/${NAME}`),
   );
 
+  const { endpoint } = (await view.get("ModelDeployment", NAME, signal)).status as ServedStatus;
+  const topic = await screen.step(
+    "its Service leads to it: a ticket is sent there, and its topic comes back",
+    () => topicOf(endpoint, signal),
+  );
+  screen.show(`$ curl ${endpoint.url}/chat/completions   # ${TICKET}`, topic);
+
   await screen.step("a Monitor asks it every few seconds: OK", (report) =>
     until("Monitor", NAME, "OK", (object) => stateOf(object) === "OK", report, 5),
   );
@@ -120,6 +128,42 @@ export async function playModelChain(stage: Stage): Promise<void> {
     await view.kubectl("uncordon", NODE_NAME);
     await until("Monitor", NAME, "OK", (object) => stateOf(object) === "OK", report, 10);
   });
+}
+
+interface ServedStatus {
+  readonly endpoint: { readonly url: string; readonly model: string };
+}
+
+/** In none of the example's rows. */
+const TICKET = "The courier left my parcel at a wrong address, and nobody knows where it is.";
+
+/** What the trained model says of a ticket, in the words of the example's prompt. */
+async function topicOf({ url, model }: ServedStatus["endpoint"], signal: AbortSignal): Promise<string> {
+  const [system, user] = await promptOfExample();
+  const response = await fetch(`${url}/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      model,
+      messages: [system, { ...user, content: user.content.replace("{{ticket}}", TICKET) }],
+      temperature: 0,
+      max_tokens: 4,
+      stop: ["\n"],
+    }),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(MINUTE)]),
+  });
+  const answer = (await response.json()) as { choices?: { message: { content: string } }[] };
+  const said = answer.choices?.[0]?.message.content.trim();
+  if (!said)
+    throw new SlipwayError("NoAnswer", `${url} answered ${response.status}: ${JSON.stringify(answer)}`);
+  return said;
+}
+
+async function promptOfExample() {
+  const { spec } = parse(await readFile(join(EXAMPLE, "prompt.yaml"), "utf8")) as {
+    spec: { messages: [{ role: string; content: string }, { role: string; content: string }] };
+  };
+  return spec.messages;
 }
 
 const stateOf = ({ status }: ShownObject) => (status as { state?: string } | undefined)?.state;
