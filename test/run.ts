@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,6 +26,7 @@ const asked = process.argv.slice(2);
 const stages = asked.length === 0 ? STAGES : asked.map((project) => [[project]]);
 const folder = mkdtempSync(join(tmpdir(), "slipway-test-"));
 const outcomes = new Map<string, Outcome>();
+const running = new Set<ChildProcess>();
 
 /** Runs a project's tests. @param shared whether others run beside it, so that lines have to tell whose they are */
 async function run(project: string, shared: boolean): Promise<void> {
@@ -39,7 +40,12 @@ async function run(project: string, shared: boolean): Promise<void> {
   );
   for (const stream of [vitest.stdout, vitest.stderr])
     if (stream) createInterface(stream).on("line", (line) => console.log(`${project} | ${line}`));
-  const [status] = (await once(vitest, "close")) as [number | null];
+  running.add(vitest);
+  const status = await once(vitest, "close").then(
+    ([code]) => code as number | null,
+    (error: Error) => error.message,
+  );
+  running.delete(vitest);
   const outcome = readReport(report);
   const failures = [...outcome.failures];
   if (outcome.passed + failures.length === 0) failures.push("no test ran");
@@ -51,10 +57,14 @@ async function run(project: string, shared: boolean): Promise<void> {
   );
 }
 
-// Vitest gets the signal too and cleans up; what it said until then is told.
+// Ctrl-C in a terminal reaches vitest too. What failed until then is told; what is left running, the next run removes.
 let interrupted = false;
 process.on("SIGINT", () => {
   interrupted = true;
+});
+process.on("SIGTERM", () => {
+  interrupted = true;
+  for (const vitest of running) vitest.kill();
 });
 for (const lanes of stages)
   await Promise.all(

@@ -58,6 +58,6 @@ test("real models: from push to merge, and from rows to an alert", { timeout: LI
   expect(output).toMatch(/^ +topic +True +ALERT /m);
   expect(output).toMatch(/FineTuneJob\/topic/);
   // The base model answers in a sentence.
-  expect(output).toMatch(/^ *\$ curl \S+\/chat\/completions .*\n\s*(money|software|password|delivery)$/m);
+  expect(output).toMatch(/^ *POST \S+\/chat\/completions: .*\n\s*(money|software|password|delivery)$/m);
   expect(output).toContain("alertname: SlipwayMonitor");
 });

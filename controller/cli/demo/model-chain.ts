@@ -105,7 +105,7 @@ export async function playModelChain(stage: Stage): Promise<void> {
     "its Service leads to it: a ticket is sent there, and its topic comes back",
     () => topicOf(endpoint, signal),
   );
-  screen.show(`$ curl ${endpoint.url}/chat/completions   # ${TICKET}`, topic);
+  screen.show(`POST ${endpoint.url}/chat/completions: ${TICKET}`, topic);
 
   await screen.step("a Monitor asks it every few seconds: OK", (report) =>
     until("Monitor", NAME, "OK", (object) => stateOf(object) === "OK", report, 5),
@@ -140,7 +140,7 @@ const TICKET = "The courier left my parcel at a wrong address, and nobody knows 
 /** What the trained model says of a ticket, in the words of the example's prompt. */
 async function topicOf({ url, model }: ServedStatus["endpoint"], signal: AbortSignal): Promise<string> {
   const [system, user] = await promptOfExample();
-  const response = await fetch(`${url}/chat/completions`, {
+  const answer = await fetch(`${url}/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({
@@ -152,10 +152,9 @@ async function topicOf({ url, model }: ServedStatus["endpoint"], signal: AbortSi
     }),
     signal: AbortSignal.any([signal, AbortSignal.timeout(MINUTE)]),
   });
-  const answer = (await response.json()) as { choices?: { message: { content: string } }[] };
-  const said = answer.choices?.[0]?.message.content.trim();
-  if (!said)
-    throw new SlipwayError("NoAnswer", `${url} answered ${response.status}: ${JSON.stringify(answer)}`);
+  const { choices } = (await answer.json()) as { choices?: { message: { content: string } }[] };
+  const said = choices?.[0]?.message.content.trim();
+  if (!said) throw new SlipwayError("NoAnswer", `${url} answered with status ${answer.status} and no text`);
   return said;
 }
 

@@ -60,7 +60,7 @@ export async function controllerImage(options: CacheOptions): Promise<ImageSpec>
   };
 }
 
-/** Every change of the sources makes a layer of 400 MB: only the last one is kept. */
+/** Every change of the sources makes a layer of 200 MB: only the last one is kept. */
 async function removeFormer(folder: string): Promise<void> {
   for (const name of await readdir(dirname(folder))) {
     const former = name.startsWith("controller-image-") && !name.includes(".draft-");

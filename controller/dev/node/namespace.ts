@@ -184,7 +184,7 @@ export const VOLUMES = "/tmp/hostpath_pv";
  */
 export async function removeNodeTraces(name: string, pid: number | undefined): Promise<void> {
   for (let attempt = 0; pid !== undefined && (await startTimeOf(pid)) !== undefined; attempt++) {
-    if (attempt > 200) throw new SlipwayError("NodeNotStopped", `process ${pid} of the node does not end`);
+    if (attempt > 1200) throw new SlipwayError("NodeNotStopped", `process ${pid} of the node does not end`);
     await sleep(50);
   }
   let others = 0;

@@ -158,7 +158,8 @@ export async function startNode(options: StartNodeOptions): Promise<Daemon[]> {
  * Gives unpacked images a file system of their own, in a file that takes what is written to it. On ext4 with a journal,
  * each of their tens of thousands of files would have to step over those which earlier nodes removed in the last
  * minutes (`recently_deleted` in the kernel's fs/ext4/ialloc.c), seen to make the unpacking ten times slower. It goes
- * with the node's namespaces and its folder.
+ * with the node's namespaces and its folder. Its size is what this disk has free now: a promise, as two nodes may have
+ * the same one.
  */
 async function diskForImages(pid: number, folder: string): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
@@ -172,7 +173,8 @@ async function diskForImages(pid: number, folder: string): Promise<void> {
     await handle.close();
   }
   await runInside(pid, "/usr/sbin/mkfs.ext4", ["-q", "-F", "-m", "0", "-O", "^has_journal", file]);
-  await runInside(pid, "mount", ["-o", "loop", file, snapshots]);
+  // Nobody mounts it a second time, so nothing in it has to reach the disk.
+  await runInside(pid, "mount", ["-o", "loop,nobarrier,noatime,noinit_itable", file, snapshots]);
 }
 
 /** Brings an image (`docker save` or OCI layout, as a tar) to a node's container runtime. */
@@ -182,22 +184,25 @@ export async function importImage(pid: number, file: string): Promise<void> {
 
 /**
  * The same from layers that are files already: the runtime gets links to them instead of copies, and gives them back
- * once they are unpacked, because nobody pushes from here.
+ * once they are unpacked, because nobody pushes from here. One image at a time in a node: those of two at once may
+ * share a layer.
  */
 export async function importLayers(pid: number, spec: ImageSpec): Promise<void> {
-  const store = await contentStore(pid);
   const digests = await layerDigests(spec);
   const layers = new Map(digests.map((digest, i) => [digest, spec.layers[i]!]));
-  for (const [digest, layer] of layers) await lendLayer(pid, store, digest, layer);
   const folder = await mkdtemp(join(tmpdir(), "slipway-image-"));
   try {
     const file = join(folder, "image.tar");
     await writeImageWithoutLayers(file, spec);
+    // First by name alone: what no image refers to is garbage to the runtime, and it may collect at any time.
+    await containerCommand(pid, ["images", "import", "--all-platforms", "--no-unpack", file]);
+    const store = await contentStore(pid);
+    for (const [digest, layer] of layers) await lendLayer(pid, store, digest, layer);
     await importImage(pid, file);
   } finally {
     await rm(folder, { recursive: true, force: true });
-    await containerCommand(pid, ["content", "rm", ...[...layers.keys()].map((digest) => `sha256:${digest}`)]);
   }
+  await containerCommand(pid, ["content", "rm", ...[...layers.keys()].map((digest) => `sha256:${digest}`)]);
 }
 
 /** Where the runtime keeps what was pulled or imported. */
@@ -216,15 +221,15 @@ async function contentStore(pid: number): Promise<string> {
 async function lendLayer(pid: number, store: string, digest: string, layer: string): Promise<void> {
   const blobs = join(store, "blobs", "sha256");
   await mkdir(blobs, { recursive: true });
-  // Another disk has no links: then it is written.
-  await link(layer, join(blobs, digest)).catch(() => undefined);
+  await link(layer, join(blobs, digest)).catch((error: NodeJS.ErrnoException) => {
+    // On another disk, or one without links, it is written.
+    if (!["EEXIST", "EXDEV", "EPERM"].includes(error.code ?? "")) throw error;
+  });
   const name = `sha256:${digest}`;
   const { size } = await stat(layer);
   const ingest =
     'exec ctr --namespace=k8s.io content ingest --expected-size="$1" --expected-digest="$2" "$2" < "$3"';
   await runtime("ctr content ingest", pid, "sh", ["-c", ingest, "sh", String(size), name, layer]);
-  // Until an image names it, it would be garbage.
-  await containerCommand(pid, ["content", "label", name, "containerd.io/gc.root=import"]);
 }
 
 const containerCommand = (pid: number, args: readonly string[]) =>

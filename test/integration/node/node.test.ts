@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -138,7 +139,7 @@ const job = (script: string, volume = false) => ({
   },
 });
 
-// Longer than usual: an image of 600 MB is unpacked.
+// Longer than usual: the controller's image is made, and nodes come and go.
 describe.skipIf(!nodePossible)("a local node", { timeout: 300_000 }, () => {
   beforeAll(async () => {
     await requireSystemPrograms({ report: silent });
@@ -172,6 +173,10 @@ describe.skipIf(!nodePossible)("a local node", { timeout: 300_000 }, () => {
     await dev("load-image", image, ...named);
     const images = await dev("images", "--only", "controller", ...named);
     expect(images).toContain('imported into the node of the cluster "one"');
+    // Unpacked on a disk of the node's own, which stands for as long as the node does.
+    const files = join(stateDir, "clusters", "one", "images.ext4");
+    if (existsSync("/dev/loop-control"))
+      expect((await traces()).loops).toEqual([...before.loops, files].toSorted());
     const [, controller = ""] = /^image +(\S+)$/m.exec(images) ?? [];
     await kube(cluster, "run", "controller", `--image=${controller}`, "--restart=Never", "--", "--version");
     await apply(

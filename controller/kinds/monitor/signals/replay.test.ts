@@ -132,12 +132,15 @@ describe("runs", () => {
     expect(decision.status).toMatchObject({ run: "a", lastHandledRequestedAt: "now" });
   });
 
-  test("not in the second of the one before, whose age would be the same", () => {
+  test.each([
+    ["not in the second of the one before, whose age would be the same", 400, 1_600],
+    ["soon also where the API server's clock is far ahead", -60_000, 2_000],
+  ])("%s", (_, ageMs, waitMs) => {
     const runs = [run("a", 0, passed("3"))];
-    const waiting = look({ runs }, monitorOf(), { now: later(400), asked: "now" });
-    expect([names(waiting), waiting.waitMs]).toEqual([["a"], 600]);
+    const waiting = look({ runs }, monitorOf(), { now: later(ageMs), asked: "now" });
+    expect([names(waiting), waiting.waitMs]).toEqual([["a"], waitMs]);
     expect(waiting.status.lastHandledRequestedAt).toBeUndefined();
-    const started = look({ runs }, monitorOf(), { now: later(1_000), asked: "now" });
+    const started = look({ runs }, monitorOf(), { now: later(2_000), asked: "now" });
     expect(names(started)).toHaveLength(2);
     expect(started.status.lastHandledRequestedAt).toBe("now");
   });
