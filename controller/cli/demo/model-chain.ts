@@ -103,7 +103,7 @@ export async function playModelChain(stage: Stage): Promise<void> {
   const { endpoint } = (await view.get("ModelDeployment", NAME, signal)).status as ServedStatus;
   const topic = await screen.step(
     "its Service leads to it: a ticket is sent there, and its topic comes back",
-    () => topicOf(endpoint, signal),
+    () => topicOf(stage, endpoint),
   );
   screen.show(`POST ${endpoint.url}/chat/completions: ${TICKET}`, topic);
 
@@ -138,9 +138,12 @@ interface ServedStatus {
 const TICKET = "The courier left my parcel at a wrong address, and nobody knows where it is.";
 
 /** What the trained model says of a ticket, in the words of the example's prompt. */
-async function topicOf({ url, model }: ServedStatus["endpoint"], signal: AbortSignal): Promise<string> {
+async function topicOf({ view, options }: Stage, { url, model }: ServedStatus["endpoint"]): Promise<string> {
   const [system, user] = await promptOfExample();
-  const answer = await fetch(`${url}/chat/completions`, {
+  // This machine knows the cluster's addresses, and not its names.
+  const address = new URL(`${url}/chat/completions`);
+  address.hostname = await view.kubectl("get", "service", NAME, "-o", "jsonpath={.spec.clusterIP}");
+  const answer = await fetch(address, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({
@@ -150,7 +153,7 @@ async function topicOf({ url, model }: ServedStatus["endpoint"], signal: AbortSi
       max_tokens: 4,
       stop: ["\n"],
     }),
-    signal: AbortSignal.any([signal, AbortSignal.timeout(MINUTE)]),
+    signal: AbortSignal.any([options.signal, AbortSignal.timeout(MINUTE)]),
   });
   const { choices } = (await answer.json()) as { choices?: { message: { content: string } }[] };
   const said = choices?.[0]?.message.content.trim();
