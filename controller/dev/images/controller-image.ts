@@ -60,10 +60,13 @@ export async function controllerImage(options: CacheOptions): Promise<ImageSpec>
   };
 }
 
+/** What the cache has beside complete artifacts, of whoever makes one now. */
+const IN_USE = /\.(lock|draft-)/;
+
 /** Every change of the sources makes a layer of 200 MB: only the last one is kept. */
-async function removeFormer(folder: string): Promise<void> {
+export async function removeFormer(folder: string): Promise<void> {
   for (const name of await readdir(dirname(folder))) {
-    const former = name.startsWith("controller-image-") && !name.includes(".draft-");
+    const former = name.startsWith("controller-image-") && !IN_USE.test(name);
     if (former && name !== basename(folder))
       await rm(join(dirname(folder), name), { recursive: true, force: true });
   }
