@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 const cluster = { globalSetup: ["test/devcluster/global-setup.ts"], fileParallelism: false };
+const endToEnd = { testTimeout: 300_000, hookTimeout: 1_200_000, ...cluster };
 
 /** What talks to processes, files or sockets, or tries many cases, without a cluster: too slow to run at each save. */
 const component = [
@@ -58,24 +59,8 @@ export default defineConfig({
           ...cluster,
         },
       },
-      {
-        test: {
-          name: "e2e",
-          include: ["test/e2e/*.test.ts"],
-          testTimeout: 300_000,
-          hookTimeout: 1_200_000,
-          ...cluster,
-        },
-      },
-      {
-        test: {
-          name: "in-cluster",
-          include: ["test/e2e/in-cluster/*.test.ts"],
-          testTimeout: 300_000,
-          hookTimeout: 1_200_000,
-          ...cluster,
-        },
-      },
+      { test: { name: "e2e", include: ["test/e2e/*.test.ts"], ...endToEnd } },
+      { test: { name: "in-cluster", include: ["test/e2e/in-cluster/*.test.ts"], ...endToEnd } },
       {
         test: {
           name: "rollout",

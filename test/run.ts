@@ -57,7 +57,8 @@ async function run(project: string, shared: boolean): Promise<void> {
   );
 }
 
-// Ctrl-C in a terminal reaches vitest too. What failed until then is told; what is left running, the next run removes.
+// Ctrl-C in a terminal reaches vitest too, which ends at once. What failed until then is told; the shared cluster and
+// forge that stay are removed by the next run (test/devcluster/global-setup.ts).
 let interrupted = false;
 process.on("SIGINT", () => {
   interrupted = true;

@@ -1,6 +1,5 @@
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parse } from "yaml";
 import { LABEL_OWNER_UID } from "../../../schemas/kind.ts";
 import { startCompanion } from "../../dev/companions.ts";
 import { controllerImage } from "../../dev/images/controller-image.ts";
@@ -11,6 +10,7 @@ import { NODE_NAME } from "../../dev/node/config.ts";
 import { importLayers } from "../../dev/node/node.ts";
 import { SlipwayError } from "../../errors.ts";
 import { firingAlert, startAlertmanager } from "./alertmanager.ts";
+import { askTopic, type Served, TICKET } from "./ask-topic.ts";
 import { isReady, type ShownObject } from "./cluster-view.ts";
 import { followRepository } from "./follow.ts";
 import { WorkingCopy } from "./gitea.ts";
@@ -100,10 +100,16 @@ export async function playModelChain(stage: Stage): Promise<void> {
     await view.slipway(slipway, "lineage", `ModelDeployment/${NAME}`),
   );
 
-  const { endpoint } = (await view.get("ModelDeployment", NAME, signal)).status as ServedStatus;
+  const { endpoint } = (await view.get("ModelDeployment", NAME, signal)).status as Served;
   const topic = await screen.step(
     "its Service leads to it: a ticket is sent there, and its topic comes back",
-    () => topicOf(stage, endpoint),
+    async () =>
+      askTopic(endpoint, {
+        // This machine knows the cluster's addresses, and not its names.
+        host: await view.kubectl("get", "service", NAME, "-o", "jsonpath={.spec.clusterIP}"),
+        prompt: join(EXAMPLE, "prompt.yaml"),
+        signal,
+      }),
   );
   screen.show(`POST ${endpoint.url}/chat/completions: ${TICKET}`, topic);
 
@@ -128,44 +134,6 @@ export async function playModelChain(stage: Stage): Promise<void> {
     await view.kubectl("uncordon", NODE_NAME);
     await until("Monitor", NAME, "OK", (object) => stateOf(object) === "OK", report, 10);
   });
-}
-
-interface ServedStatus {
-  readonly endpoint: { readonly url: string; readonly model: string };
-}
-
-/** In none of the example's rows. */
-const TICKET = "The courier left my parcel at a wrong address, and nobody knows where it is.";
-
-/** What the trained model says of a ticket, in the words of the example's prompt. */
-async function topicOf({ view, options }: Stage, { url, model }: ServedStatus["endpoint"]): Promise<string> {
-  const [system, user] = await promptOfExample();
-  // This machine knows the cluster's addresses, and not its names.
-  const address = new URL(`${url}/chat/completions`);
-  address.hostname = await view.kubectl("get", "service", NAME, "-o", "jsonpath={.spec.clusterIP}");
-  const answer = await fetch(address, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      model,
-      messages: [system, { ...user, content: user.content.replace("{{ticket}}", TICKET) }],
-      temperature: 0,
-      max_tokens: 4,
-      stop: ["\n"],
-    }),
-    signal: AbortSignal.any([options.signal, AbortSignal.timeout(MINUTE)]),
-  });
-  const { choices } = (await answer.json()) as { choices?: { message: { content: string } }[] };
-  const said = choices?.[0]?.message.content.trim();
-  if (!said) throw new SlipwayError("NoAnswer", `${url} answered with status ${answer.status} and no text`);
-  return said;
-}
-
-async function promptOfExample() {
-  const { spec } = parse(await readFile(join(EXAMPLE, "prompt.yaml"), "utf8")) as {
-    spec: { messages: [{ role: string; content: string }, { role: string; content: string }] };
-  };
-  return spec.messages;
 }
 
 const stateOf = ({ status }: ShownObject) => (status as { state?: string } | undefined)?.state;

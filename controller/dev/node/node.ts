@@ -108,8 +108,9 @@ export async function startNode(options: StartNodeOptions): Promise<Daemon[]> {
   // The controller manager makes volumes in this folder alone.
   await runInside(pid, "sh", ["-c", `mkdir -p ${VOLUMES} && mount --bind '${folder}/volumes' ${VOLUMES}`]);
 
-  // Without it, as where there are no loop devices, images are unpacked on this machine's own disk.
-  await diskForImages(pid, folder).catch((error: Error) => report(`no disk for images: ${error.message}`));
+  await diskForImages(pid, folder).catch((error: Error) =>
+    report(`images are unpacked on this machine's own disk, which takes longer: ${error.message}`),
+  );
   await start("containerd", "/usr/bin/containerd", [
     "--config",
     await file("containerd.toml", containerdConfig(folder, CNI_BIN)),

@@ -132,13 +132,10 @@ describe("runs", () => {
     expect(decision.status).toMatchObject({ run: "a", lastHandledRequestedAt: "now" });
   });
 
-  test.each([
-    ["not in the second of the one before, whose age would be the same", 400, 1_600],
-    ["soon also where the API server's clock is far ahead", -60_000, 2_000],
-  ])("%s", (_, ageMs, waitMs) => {
+  test("not in the second of the one before, whose age would be the same", () => {
     const runs = [run("a", 0, passed("3"))];
-    const waiting = look({ runs }, monitorOf(), { now: later(ageMs), asked: "now" });
-    expect([names(waiting), waiting.waitMs]).toEqual([["a"], waitMs]);
+    const waiting = look({ runs }, monitorOf(), { now: later(400), asked: "now" });
+    expect([names(waiting), waiting.waitMs]).toEqual([["a"], 1_600]);
     expect(waiting.status.lastHandledRequestedAt).toBeUndefined();
     const started = look({ runs }, monitorOf(), { now: later(2_000), asked: "now" });
     expect(names(started)).toHaveLength(2);

@@ -156,9 +156,7 @@ const APART_MS = 2_000;
 
 function dueIn(newest: EvalRun | undefined, everyMs: number, now: Date): number {
   if (!newest) return 0;
-  const interval = Math.max(everyMs, APART_MS);
-  // However far ahead the API server's clock is, nobody waits longer than that.
-  return Math.min(interval, createdAt(newest) + interval - now.getTime());
+  return createdAt(newest) + Math.max(everyMs, APART_MS) - now.getTime();
 }
 
 export function createdAt(run: EvalRun): number {
