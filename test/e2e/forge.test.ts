@@ -39,15 +39,18 @@ describe("a forge on a bad day", () => {
   test("whose list of pull requests lags behind git is asked again", async () => {
     const opened = await tenant.propose("lagging", prompts("careful", ""));
     expect(await tenant.judged(opened)).toMatchObject({ status: "success" });
-    const until = Date.now() + 3_000;
+    const lagging = secondsFromFirst(3);
     let stale = 0;
     forge.disturb = ({ method, path }, { body }) => {
-      if (method !== "GET" || !/\/pulls\?/.test(path) || Date.now() > until) return undefined;
+      if (method !== "GET" || !/\/pulls\?/.test(path)) return undefined;
+      const pulls = JSON.parse(body) as { number: number; head: { sha: string } }[];
+      const ahead = pulls.find(({ number, head }) => number === opened.number && head.sha !== opened.sha);
+      if (ahead === undefined || !lagging()) return undefined;
       stale++;
-      return { body: body.replaceAll(amended.sha, opened.sha) };
+      ahead.head.sha = opened.sha;
+      return { body: JSON.stringify(pulls) };
     };
-    let amended = opened;
-    amended = await tenant.amend(opened, prompts("hasty", ""));
+    const amended = await tenant.amend(opened, prompts("hasty", ""));
     expect(await tenant.judged(amended)).toMatchObject({ status: "failure" });
     expect(stale).toBeGreaterThan(0);
     forge.disturb = undefined;
@@ -55,10 +58,10 @@ describe("a forge on a bad day", () => {
   });
 
   test("that answers 503 to everything is tried until it answers", async () => {
-    const until = Date.now() + 4_000;
+    const out = secondsFromFirst(4);
     let refused = 0;
     forge.disturb = () => {
-      if (Date.now() > until) return undefined;
+      if (!out()) return undefined;
       refused++;
       return { status: 503, body: "{}" };
     };
@@ -69,3 +72,12 @@ describe("a forge on a bad day", () => {
     forge.disturb = undefined;
   });
 });
+
+/** True for that long from the first time it is asked: a bad spell starts with what it spoils, however slow a push is. */
+function secondsFromFirst(seconds: number): () => boolean {
+  let first: number | undefined;
+  return () => {
+    first ??= Date.now();
+    return Date.now() - first <= seconds * 1000;
+  };
+}
