@@ -59,5 +59,9 @@ test("real models: from push to merge, and from rows to an alert", { timeout: LI
   expect(output).toMatch(/FineTuneJob\/topic/);
   // The base model answers in a sentence.
   expect(output).toMatch(/^ *POST \S+\/chat\/completions: .*\n\s*(money|software|password|delivery)$/m);
+  const [, first, second, answered] = /(\w+) → (\w+); (\d+) tickets answered meanwhile/.exec(output) ?? [];
+  expect(second, output).toMatch(/^[0-9a-f]{8,}$/);
+  expect(second).not.toBe(first);
+  expect(Number(answered)).toBeGreaterThan(1);
   expect(output).toContain("alertname: SlipwayMonitor");
 });

@@ -2,8 +2,9 @@ import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { SlipwayError } from "../../errors.ts";
 
-/** What the status of a ModelDeployment says of where it answers. */
+/** What the status of a ModelDeployment says of where it answers, and which revision does. */
 export interface Served {
+  readonly active: string;
   readonly endpoint: { readonly url: string; readonly model: string };
 }
 

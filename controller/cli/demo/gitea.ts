@@ -78,6 +78,12 @@ export class WorkingCopy {
     return copy;
   }
 
+  /** Replaces one file on main. @returns the commit */
+  async replace(file: string, content: string, message: string): Promise<string> {
+    await writeFile(join(this.#folder, file), content);
+    return this.commitAndPush("main", message);
+  }
+
   /** A branch from main on which one file is replaced. @returns the commit */
   async branch(name: string, file: string, content: string, message: string): Promise<string> {
     await this.#git("checkout", "--quiet", "-B", name, "main");

@@ -14,6 +14,7 @@ import { askTopic, type Served, TICKET } from "./ask-topic.ts";
 import { isReady, type ShownObject } from "./cluster-view.ts";
 import { followRepository } from "./follow.ts";
 import { WorkingCopy } from "./gitea.ts";
+import { meanwhile } from "./meanwhile.ts";
 import type { Stage } from "./stage.ts";
 import { waitFor } from "./wait.ts";
 
@@ -26,11 +27,17 @@ const NAME = "topic";
 const DATASET = "tickets";
 
 /** How many steps {@link playModelChain} shows. */
-export const MODEL_CHAIN_STEPS = 10;
+export const MODEL_CHAIN_STEPS = 11;
+
+/** Threads of PyTorch that have nothing to do sleep instead of spinning: part of a revision, as memory is not. */
+const ENVIRONMENT = `      env:
+        - name: OMP_WAIT_POLICY
+          value: passive
+`;
 
 const MINUTE = 60_000;
 
-/** From training rows to an alert: prepared, trained, served, evaluated, let through, watched, and then broken. */
+/** From training rows to an alert: prepared, trained, served, evaluated, let through, replaced, watched, and then broken. */
 export async function playModelChain(stage: Stage): Promise<void> {
   const { screen, view, cluster, options, folder, slipway } = stage;
   const { signal } = options;
@@ -73,14 +80,18 @@ export async function playModelChain(stage: Stage): Promise<void> {
     });
   });
   const alerts = await screen.step("Alertmanager", (report) => startAlertmanager(folder, { report, signal }));
-  await screen.step(`git push of examples/${REPOSITORY}; the rows are prepared`, async (report) => {
-    const copy = await WorkingCopy.create(stage.forge, REPOSITORY, EXAMPLE, (clone) =>
-      replaceAddresses(clone, { hub: hub.url, alertmanager: alerts.url }),
-    );
-    stage.cleanups.push(() => copy.remove());
-    await followRepository(stage, REPOSITORY);
-    await until("Dataset", DATASET, "Ready", isReady, report, 3);
-  });
+  const copy = await screen.step(
+    `git push of examples/${REPOSITORY}; the rows are prepared`,
+    async (report) => {
+      const copy = await WorkingCopy.create(stage.forge, REPOSITORY, EXAMPLE, (clone) =>
+        replaceAddresses(clone, { hub: hub.url, alertmanager: alerts.url }),
+      );
+      stage.cleanups.push(() => copy.remove());
+      await followRepository(stage, REPOSITORY);
+      await until("Dataset", DATASET, "Ready", isReady, report, 3);
+      return copy;
+    },
+  );
   screen.show("$ kubectl get dset", await view.kubectl("get", "dset"));
 
   await screen.step("a LoRA adapter is trained on them, in a pod", (report) =>
@@ -100,18 +111,44 @@ export async function playModelChain(stage: Stage): Promise<void> {
     await view.slipway(slipway, "lineage", `ModelDeployment/${NAME}`),
   );
 
-  const { endpoint } = (await view.get("ModelDeployment", NAME, signal)).status as Served;
+  const { endpoint, active: first } = (await view.get("ModelDeployment", NAME, signal)).status as Served;
+  // This machine knows the cluster's addresses, and not its names.
+  const host = await view.kubectl("get", "service", NAME, "-o", "jsonpath={.spec.clusterIP}");
+  const ask = () => askTopic(endpoint, { host, prompt: join(EXAMPLE, "prompt.yaml"), signal });
   const topic = await screen.step(
     "its Service leads to it: a ticket is sent there, and its topic comes back",
-    async () =>
-      askTopic(endpoint, {
-        // This machine knows the cluster's addresses, and not its names.
-        host: await view.kubectl("get", "service", NAME, "-o", "jsonpath={.spec.clusterIP}"),
-        prompt: join(EXAMPLE, "prompt.yaml"),
-        signal,
-      }),
+    ask,
   );
   screen.show(`POST ${endpoint.url}/chat/completions: ${TICKET}`, topic);
+
+  const moved = await screen.step(
+    "git push of another environment: a second revision starts beside it, passes the gate, and takes the traffic",
+    async (report) => {
+      const model = await copy.read("model.yaml");
+      await copy.replace(
+        "model.yaml",
+        model.replace("podTemplate:\n", `podTemplate:\n${ENVIRONMENT}`),
+        "Let idle threads sleep",
+      );
+      const { result, times } = await meanwhile(
+        ask,
+        (either) =>
+          view.until(
+            "ModelDeployment",
+            NAME,
+            "at its second revision",
+            (object) => isReady(object) && (object.status as Served).active !== first,
+            { report, signal: either, timeoutMs: 20 * MINUTE },
+          ),
+        { signal, pauseMs: 1000 },
+      );
+      return { second: (result.status as Served).active, times };
+    },
+  );
+  screen.show(
+    `ModelDeployment ${NAME}: its Service moved`,
+    `${first.slice(0, 12)} → ${moved.second.slice(0, 12)}; ${moved.times} tickets answered meanwhile, none lost`,
+  );
 
   await screen.step("a Monitor asks it every few seconds: OK", (report) =>
     until("Monitor", NAME, "OK", (object) => stateOf(object) === "OK", report, 5),
