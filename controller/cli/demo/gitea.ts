@@ -78,17 +78,16 @@ export class WorkingCopy {
     return copy;
   }
 
-  /** Replaces one file on main. @returns the commit */
-  async replace(file: string, content: string, message: string): Promise<string> {
+  /** Replaces one file of the branch that is checked out: main, unless one is being made. @returns the commit */
+  async replace(file: string, content: string, message: string, branch = "main"): Promise<string> {
     await writeFile(join(this.#folder, file), content);
-    return this.commitAndPush("main", message);
+    return this.commitAndPush(branch, message);
   }
 
   /** A branch from main on which one file is replaced. @returns the commit */
   async branch(name: string, file: string, content: string, message: string): Promise<string> {
     await this.#git("checkout", "--quiet", "-B", name, "main");
-    await writeFile(join(this.#folder, file), content);
-    const commit = await this.commitAndPush(name, message);
+    const commit = await this.replace(file, content, message, name);
     await this.#git("checkout", "--quiet", "main");
     return commit;
   }

@@ -122,7 +122,7 @@ export async function playModelChain(stage: Stage): Promise<void> {
   screen.show(`POST ${endpoint.url}/chat/completions: ${TICKET}`, topic);
 
   const moved = await screen.step(
-    "git push of another environment: a second revision starts beside it, passes the gate, and takes the traffic",
+    "git push of an environment variable: a second revision starts beside it, passes the gate, and takes the traffic",
     async (report) => {
       const model = await copy.read("model.yaml");
       await copy.replace(
